@@ -1,0 +1,1 @@
+"""Reads the configuration files of cuda-convnet and trains their networks in Keras."""

@@ -1,0 +1,101 @@
+"""What can be wrong with a user's input: errors that say where, what, and what was expected."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A position in a text file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class ConvnetError(Exception):
+    """Something the user can put right; shown as one message without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(ConvnetError):
+    """The command line asks for something that is not there or does not fit together."""
+
+    exit_code = 2
+
+
+class Severity(enum.Enum):
+    """How much a problem in a file matters; `SUSPECT` is an error unless the reader is lenient."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    SUSPECT = "suspect"
+    ERROR = "error"
+
+
+class Problem(NamedTuple):
+    """One remark on a configuration file; `str` gives it as `file:line:column: [section] message`."""
+
+    place: Place
+    section: str | None
+    message: str
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        section = f"[{self.section}] " if self.section is not None else ""
+        return f"{self.place}: {section}{self.message}"
+
+
+class ConfigError(ConvnetError):
+    """The problems found in the configuration files, in the order of their places."""
+
+    exit_code = 3
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class DataError(ConvnetError):
+    """Training or test data are missing, damaged, or do not fit the network."""
+
+    exit_code = 4
+
+
+class DivergedError(ConvnetError):
+    """A cost became NaN or infinite."""
+
+    exit_code = 5
+
+
+class CheckpointError(ConvnetError):
+    """A checkpoint cannot be read, written, or does not fit the network."""
+
+    exit_code = 6
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word nearest to `word`, ignoring case, or None if none is near."""
+    by_lower = {name.lower(): name for name in known}
+    nearest = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    return by_lower[nearest[0]] if nearest else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)", or "" if nothing is near."""
+    nearest = suggest(word, known)
+    return f" (did you mean {nearest!r}?)" if nearest else ""
+
+
+def join_words(words: Sequence[str], last: str = "or") -> str:
+    """Return "a, b or c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"

@@ -1,0 +1,191 @@
+"""Text to sections of entries, each with its place: the INI dialect that cuda-convnet read.
+
+The dialect is that of Python 2.7's `SafeConfigParser` (spec: grammar.md, sections 1 to 3), which differs
+from today's `configparser` in nearly every rule about comments, indentation and continuation lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import ConfigError, Place, Problem, UsageError
+
+DEFAULT_SECTION = "DEFAULT"
+MAX_INTERPOLATION_DEPTH = 10
+
+HEADER = re.compile(r"\[(?P<name>[^]]+)\]")
+OPTION = re.compile(r"(?P<key>[^:=\s][^:=]*)\s*[:=]\s*(?P<value>.*)$", re.DOTALL)
+REFERENCE = re.compile(r"%(?:%|\((?P<name>[^)]*)\)s)?")
+
+
+@dataclass
+class Entry:
+    """One `key=value`; `key` and `text` as written, continuation lines joined by newlines."""
+
+    key: str
+    text: str
+    place: Place
+    value_place: Place
+
+
+@dataclass
+class Section:
+    """One `[name]` with its entries by lower-cased key; `defaults` are those of `[DEFAULT]`."""
+
+    name: str
+    place: Place
+    entries: dict[str, Entry] = field(default_factory=dict)
+    defaults: dict[str, Entry] = field(default_factory=dict)
+
+    def get(self, key: str) -> Entry | None:
+        """Return the entry of a key in any case, its references replaced, or None.
+
+        Raises:
+            ConfigError: a `%` reference is malformed, missing or nested too deeply.
+        """
+        entry = self.all_entries().get(key.lower())
+        if entry is None:
+            return None
+        return Entry(entry.key, self._interpolate(entry, entry.text), entry.place, entry.value_place)
+
+    def all_entries(self) -> dict[str, Entry]:
+        """Return the entries with those of `[DEFAULT]` behind them."""
+        return {**self.defaults, **self.entries}
+
+    def _interpolate(self, entry: Entry, text: str, depth: int = 0) -> str:
+        """Replace `%(other)s` by another entry of the section and `%%` by `%`."""
+        if depth > MAX_INTERPOLATION_DEPTH:
+            raise self._error(entry, f"{entry.key} refers to itself through '%(...)s'")
+
+        def replacement(match: re.Match[str]) -> str:
+            if match[0] == "%%":
+                return "%"
+            name = match["name"]
+            if name is None:
+                raise self._error(entry, f"{entry.key} has a lone '%': write '%%', or '%(key)s' for a value")
+            if name.lower() == "__name__":
+                return self.name
+            other = self.all_entries().get(name.lower())
+            if other is None:
+                raise self._error(entry, f"{entry.key} refers to '%({name})s', and there is no such key here")
+            return self._interpolate(entry, other.text, depth + 1)
+
+        return REFERENCE.sub(replacement, text)
+
+    def _error(self, entry: Entry, message: str) -> ConfigError:
+        return ConfigError([Problem(entry.value_place, self.name, message)])
+
+
+def read_sections(path: str | Path) -> dict[str, Section]:
+    """Read a configuration file into its sections, in the order of their first appearance.
+
+    Raises:
+        UsageError: the file cannot be read.
+        ConfigError: lines that are neither header nor option; all of them.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    return parse_sections(_decode(content), str(path))
+
+
+def parse_sections(text: str, file: str) -> dict[str, Section]:
+    """Return the sections of a text; `file` is the name for places. See `read_sections`."""
+    reader = _Reader(file)
+    for number, line in _lines(text):
+        reader.feed(number, line)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return reader.finish()
+
+
+def _decode(content: bytes) -> str:
+    """Return the text: UTF-8 where it is, else Latin-1, in which any bytes are text."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield number and text of the lines that are neither blank nor comments."""
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
+        if line.strip() and not _is_comment(line):
+            yield number, line
+
+
+def _is_comment(line: str) -> bool:
+    """Comments start in column 0; indented ones continue the value before them."""
+    return line[0] in "#;" or (line[0] in "rR" and line.split(None, 1)[0].lower() == "rem")
+
+
+class _Reader:
+    """The sections read so far, and the option that a continuation line would continue."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.sections: dict[str, Section] = {}
+        self.problems: list[Problem] = []
+        self._section: Section | None = None
+        self._option: Entry | None = None
+
+    def feed(self, number: int, line: str) -> None:
+        """Take the next line."""
+        if line[0].isspace() and self._option is not None:
+            self._option.text += "\n" + line.strip()
+        elif header := HEADER.match(line):
+            self._start_section(header["name"], Place(self.file, number))
+        elif self._section is None:
+            self._complain(number, "expected a [section] header before the first option")
+        elif option := OPTION.match(line):
+            self._add_option(number, option)
+        else:
+            self._complain(number, _explain_bad_line(line))
+
+    def finish(self) -> dict[str, Section]:
+        """Return the sections, those of `[DEFAULT]` handed to each."""
+        defaults = self.sections.pop(DEFAULT_SECTION, None)
+        for section in self.sections.values():
+            section.defaults = defaults.entries if defaults else {}
+        return self.sections
+
+    def _start_section(self, name: str, place: Place) -> None:
+        self._section = self.sections.setdefault(name, Section(name, place))
+        self._option = None
+
+    def _add_option(self, number: int, option: re.Match[str]) -> None:
+        assert self._section is not None
+        key = option["key"].rstrip()
+        place = Place(self.file, number)
+        value_place = Place(self.file, number, option.start("value") + 1)
+        self._option = Entry(key, _clean_value(option["value"]), place, value_place)
+        self._section.entries[key.lower()] = self._option
+
+    def _complain(self, number: int, message: str) -> None:
+        name = self._section.name if self._section else None
+        self.problems.append(Problem(Place(self.file, number), name, message))
+
+
+def _clean_value(value: str) -> str:
+    """Cut an inline comment: the first `;`, and only if white space precedes it."""
+    position = value.find(";")
+    if position > 0 and value[position - 1].isspace():
+        value = value[:position]
+    value = value.strip()
+    return "" if value == '""' else value
+
+
+def _explain_bad_line(line: str) -> str:
+    if line[0].isspace():
+        return f"an option must start in the first column, got {_shorten(line.strip())!r}"
+    if line[0] == "[":
+        return f"expected a section header like [name], got {_shorten(line.strip())!r}"
+    return f"expected 'key=value', got {_shorten(line.strip())!r}"
+
+
+def _shorten(text: str, width: int = 40) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."

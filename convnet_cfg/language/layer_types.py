@@ -1,0 +1,415 @@
+"""One frozen dataclass for each layer type of cuda-convnet v1; shapes as formulas (spec: layers.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, isqrt
+from typing import ClassVar, NamedTuple
+
+from .kinds import FLAG, INTEGER, NAME, NUMBER, at_least, number_between, one_of, read_integer
+from .neurons import V1_NEURONS, Neuron, neuron_kind
+from .params import CostParams, LayerParams, NormParams
+from .spec import Report, key
+
+
+class Image(NamedTuple):
+    """A square image: `channels` planes of `side` times `side` values."""
+
+    channels: int
+    side: int
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return self.channels * self.side**2
+
+
+class Output(NamedTuple):
+    """What a layer hands on for each case: so many values, and the image that they make, if they do."""
+
+    size: int
+    image: Image | None = None
+
+
+class Input(NamedTuple):
+    """What a layer knows of a layer that it reads."""
+
+    name: str
+    type: str
+    output: Output
+    trainable: bool  # it, or a layer below it, has weights
+
+
+class MatrixShape(NamedTuple):
+    """The original's shape of a weight matrix or bias, as its init functions and checkpoints have it."""
+
+    rows: int
+    columns: int
+
+
+NEURON = neuron_kind(V1_NEURONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSpec:
+    """What the definition file says of one layer."""
+
+    type_name: ClassVar[str]
+    summary: ClassVar[str]
+    params: ClassVar[type[LayerParams]] = LayerParams
+    input_limits: ClassVar[tuple[int, int | None]] = (1, 1)
+    differentiable: ClassVar[bool] = True
+
+    inputs: tuple[str, ...] = key("inputs", NAME, is_list=True)
+    neuron: Neuron | None = key("neuron", NEURON, default=None)
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
+        """Return what the layer hands on, or None where its inputs do not fit, which is reported."""
+        return inputs[0].output
+
+    def multiply_adds(self, inputs: Sequence[Input], output: Output) -> int:
+        """Return the multiplications of matrix products and convolutions in one forward pass of one case."""
+        return 0
+
+
+def image_input(source: Input, channels: int, report: Report, key: str = "channels") -> Image | None:
+    """Return the input seen as so many channels of a square image, or report that it cannot be."""
+    side = isqrt(source.output.size // channels)
+    if side and channels * side**2 == source.output.size:
+        return Image(channels, side)
+    known = source.output.image
+    has = f" ({known.channels} channels of {known.side} x {known.side})" if known else ""
+    report.error(
+        f"input {source.name!r} has {source.output.size} values{has}, "
+        f"which are not {channels} channels of a square image",
+        key,
+    )
+    return None
+
+
+def image_output(image: Image) -> Output:
+    """Return the output of a layer that makes this image."""
+    return Output(image.size, image)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec(LayerSpec):
+    """`type=data`: one matrix of the data provider."""
+
+    type_name = "data"
+    summary = "one matrix of the data provider"
+    input_limits = (0, 0)
+
+    inputs: tuple[str, ...] = ()
+    neuron: Neuron | None = None
+    data_index: int = key("dataIdx", at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxSpec(LayerSpec):
+    """`type=softmax`: exp(x) divided by its sum."""
+
+    type_name = "softmax"
+    summary = "exponentials divided by their sum"
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output:
+        """As many values as the input; no image any more."""
+        return Output(inputs[0].output.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronSpec(LayerSpec):
+    """`type=neuron`: an activation as a layer of its own."""
+
+    type_name = "neuron"
+    summary = "an activation as a layer of its own"
+
+    neuron: Neuron = key("neuron", neuron_kind(V1_NEURONS, required=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumSpec(LayerSpec):
+    """`type=eltsum`: the weighted sum of inputs of one size."""
+
+    type_name = "eltsum"
+    summary = "weighted sum of inputs of one size"
+    input_limits = (1, None)
+
+    coefficients: tuple[float, ...] | None = key("coeffs", NUMBER, is_list=True, default=None)
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
+        """The common size; coefficients, where given, must be one for each input."""
+        given = len(self.coefficients) if self.coefficients is not None else len(inputs)
+        if given < len(inputs):
+            report.error(f"coeffs has {given} values for {len(inputs)} inputs", "coeffs")
+        elif given > len(inputs):
+            report.suspect(
+                f"coeffs has {given} values for {len(inputs)} inputs (the original ignored those left over)",
+                "coeffs",
+            )
+        return common_output(inputs, report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxSpec(LayerSpec):
+    """`type=eltmax`: the greatest of several inputs, element by element."""
+
+    type_name = "eltmax"
+    summary = "greatest of several inputs of one size"
+    input_limits = (2, None)
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
+        """The common size."""
+        return common_output(inputs, report)
+
+
+def common_output(inputs: Sequence[Input], report: Report) -> Output | None:
+    """Return the output of element-wise layers; inputs of different sizes are reported."""
+    sizes = [source.output.size for source in inputs]
+    if len(set(sizes)) > 1:
+        each = ", ".join(f"{source.name!r} has {source.output.size}" for source in inputs)
+        report.error(f"inputs must have equally many values: {each}", "inputs")
+        return None
+    images = {source.output.image for source in inputs}
+    return Output(sizes[0], images.pop() if len(images) == 1 else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec(LayerSpec):
+    """A layer with one input that is read as an image."""
+
+    channels: int = key("channels", at_least(1))
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
+        """The image that `output_image` makes of the input."""
+        image = image_input(inputs[0], self.channels, report)
+        made = self.output_image(image, inputs[0], report) if image else None
+        return image_output(made) if made else None
+
+    def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
+        """Return the image that the layer makes; the same size unless the type says otherwise."""
+        return image
+
+
+def check_range(report: Report, name: str, value: int, minimum: int, maximum: int, limit: str) -> bool:
+    """Report a value outside its range; `limit` says what the maximum is."""
+    if minimum <= value <= maximum:
+        return True
+    report.error(f"{name} must be an integer from {minimum} to {maximum} ({limit}), got {value}", name)
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolSpec(ImageSpec):
+    """`type=pool`: one value for each square window of the image."""
+
+    type_name = "pool"
+    summary = "maximum or average of each square window"
+
+    pool: str = key("pool", one_of("max", "avg"))
+    size: int = key("sizeX", at_least(1))
+    stride: int = key("stride", at_least(1))
+    start: int = key("start", INTEGER, default=0)
+    outputs: int = key("outputsX", at_least(0), default=0)
+
+    def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
+        """Windows start inside the image but may reach past its border, hence ceil."""
+        if source.trainable and self.channels % 16:
+            report.note("channels % 16 != 0: the GPU kernels could not pool this over weights", "channels")
+        fits = check_range(report, "sizeX", self.size, 1, image.side, "the side of the image")
+        fits = check_range(report, "stride", self.stride, 1, self.size, "sizeX") and fits
+        if not fits:
+            return None
+        side = self.output_side(image.side)
+        if side < 1:
+            report.error(f"start={self.start} leaves no window on an image of side {image.side}", "start")
+            return None
+        last = self.start + (side - 1) * self.stride
+        if self.start <= -self.size or last >= image.side:
+            report.suspect(
+                f"some windows lie wholly outside the image of side {image.side}: they start at {self.start} "
+                f"to {last} and are {self.size} wide; they would give -2e38 (max) or NaN (avg)",
+                "outputsX",
+            )
+        return Image(image.channels, side)
+
+    def output_side(self, side: int) -> int:
+        """Return the windows per row: `outputsX`, or as many as reach the border."""
+        return self.outputs or ceil((side - self.start - self.size) / self.stride) + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormSpec(ImageSpec):
+    """A normalisation over windows of `size`; `scale` and `pow` are in the parameter file."""
+
+    params: ClassVar[type[LayerParams]] = NormParams
+    divisor_power: ClassVar[int] = 2
+
+    size: int = key("size", at_least(1))
+    blocked: bool = key("blocked", FLAG, default=False)
+
+    def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
+        """The image keeps its size; windows fit into it."""
+        if image.channels > 3 and image.channels % 4:
+            report.note("channels > 3 and not a multiple of 4: the GPU kernels had none for this", "channels")
+        return (
+            image if check_range(report, "size", self.size, 1, image.side, "the side of the image") else None
+        )
+
+    def effective_scale(self, scale: float) -> float:
+        """The original divides `scale` by the nominal number of values in a window."""
+        return scale / float(self.size**self.divisor_power)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseNormSpec(NormSpec):
+    """`type=rnorm`: response normalisation within each channel."""
+
+    type_name = "rnorm"
+    summary = "response normalisation within each channel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastNormSpec(NormSpec):
+    """`type=cnorm`: contrast normalisation within each channel."""
+
+    type_name = "cnorm"
+    summary = "contrast normalisation within each channel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossMapNormSpec(NormSpec):
+    """`type=cmrnorm`: response normalisation across neighbouring channels."""
+
+    type_name = "cmrnorm"
+    summary = "response normalisation across neighbouring channels"
+    divisor_power = 1
+
+    def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
+        """The image keeps its size; the window is one of channels."""
+        if image.channels % 16:
+            report.note("channels % 16 != 0: the GPU kernels had none for this", "channels")
+        fits = check_range(report, "size", self.size, 2, image.channels, "the number of channels")
+        return image if fits else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NailbedSpec(ImageSpec):
+    """`type=nailbed`: one pixel of every `stride` in both directions."""
+
+    type_name = "nailbed"
+    summary = "one pixel of every stride x stride"
+
+    stride: int = key("stride", at_least(1))
+
+    def output_image(self, image: Image, source: Input, report: Report) -> Image:
+        """The samples are centred."""
+        if self.stride == 1:
+            report.note("stride=1 copies the image: the GPU kernel refused this", "stride")
+        return Image(image.channels, ceil(image.side / self.stride))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlurSpec(ImageSpec):
+    """`type=blur`: a Gaussian blur, zero beyond the border."""
+
+    type_name = "blur"
+    summary = "Gaussian blur"
+
+    size: int = key("filterSize", one_of(3, 5, 7, 9, convert=read_integer))
+    deviation: float = key("stdev", NUMBER)
+
+    def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
+        """The image keeps its size."""
+        if self.deviation == 0:
+            report.error("stdev must not be 0", "stdev")
+        fits = check_range(report, "filterSize", self.size, 3, image.side, "the side of the image")
+        return image if fits else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResizeSpec(ImageSpec):
+    """`type=resize`: bilinear resampling; `scale` > 1 shrinks."""
+
+    type_name = "resize"
+    summary = "bilinear resampling"
+    differentiable = False
+
+    scale: float = key("scale", number_between(0.5, 2))
+
+    def output_image(self, image: Image, source: Input, report: Report) -> Image:
+        """The side divided by `scale`, rounded down."""
+        return Image(image.channels, int(image.side / self.scale))
+
+
+@dataclass(frozen=True, kw_only=True)
+class YuvSpec(ImageSpec):
+    """`type=rgb2yuv`: colours as brightness and two differences."""
+
+    type_name = "rgb2yuv"
+    summary = "RGB to YUV"
+    differentiable = False
+
+    channels: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabSpec(YuvSpec):
+    """`type=rgb2lab`: colours in CIE L*a*b*."""
+
+    type_name = "rgb2lab"
+    summary = "RGB to L*a*b*"
+
+    center: bool = key("center", FLAG, default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostSpec(LayerSpec):
+    """A cost: makes no output."""
+
+    params = CostParams
+
+    neuron: Neuron | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogregSpec(CostSpec):
+    """`type=cost.logreg`: minus the log of the probability of the right class."""
+
+    type_name = "cost.logreg"
+    summary = "minus log-probability of the right class; error rate"
+    input_limits = (2, 2)
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output:
+        """Labels are one value a case, probabilities come from a softmax layer."""
+        labels, probabilities = inputs
+        if labels.output.size != 1:
+            report.error(
+                f"the first input must be labels, one value a case; "
+                f"{labels.name!r} has {labels.output.size} values",
+                "inputs",
+            )
+        if probabilities.type != "softmax":
+            report.error(
+                f"the second input must be a softmax layer, {probabilities.name!r} is {probabilities.type}",
+                "inputs",
+            )
+        return Output(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquaresSpec(CostSpec):
+    """`type=cost.sum2`: the sum of squares, without a half."""
+
+    type_name = "cost.sum2"
+    summary = "sum of squares"
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output:
+        """Any input will do."""
+        return Output(0)
+
+
+def as_table(*specs: type[LayerSpec]) -> Mapping[str, type[LayerSpec]]:
+    """Return the specs by the name of their type."""
+    return {spec.type_name: spec for spec in specs}

@@ -1,0 +1,110 @@
+"""A network as two files describe it: layers in order, shapes known, an update rule for every weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import Place, Problem
+from .dialects import Dialect
+from .kinds import FunctionCall, SourceRef
+from .layer_types import CostSpec, Input, LayerSpec, LogregSpec, MatrixShape, Output
+from .params import LayerParams, UpdateRule
+from .weight_types import WeightSpec
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One weight matrix or bias: its shape in the original's layout, first values and update rule."""
+
+    shape: MatrixShape
+    deviation: float  # of the Gaussian first values; a bias has 0
+    mean: float = 0.0  # a bias starts at this value
+    function: FunctionCall | None = None  # makes the first values, where the file names one
+    source: SourceRef | None = None  # the owner of the values, for a shared matrix
+    rule: UpdateRule | None = None  # None without a parameter file
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.shape.rows * self.shape.columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer; `inputs` are names of earlier layers, activations among them."""
+
+    name: str
+    spec: LayerSpec
+    place: Place
+    inputs: tuple[Input, ...]
+    output: Output
+    params: LayerParams | None = None
+    matrices: tuple[Matrix, ...] = ()
+    bias: Matrix | None = None
+    implicit: bool = False  # made from the key `neuron` of another layer
+
+    @property
+    def type(self) -> str:
+        """The type as the file writes it."""
+        return self.spec.type_name
+
+    @property
+    def parameters(self) -> int:
+        """The trained numbers that the layer owns."""
+        owned = sum(matrix.size for matrix in self.matrices if matrix.source is None)
+        return owned + (self.bias.size if self.bias else 0)
+
+    @property
+    def multiply_adds(self) -> int:
+        """The multiplications of a forward pass for one case."""
+        return self.spec.multiply_adds(self.inputs, self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Everything that the files say, checked, and what is to be said about them."""
+
+    dialect: Dialect
+    recognized_by: str
+    layers: tuple[Layer, ...]
+    data_dims: tuple[int, ...]
+    remarks: tuple[Problem, ...]
+    has_params: bool
+
+    def __getitem__(self, name: str) -> Layer:
+        return next(layer for layer in self.layers if layer.name == name)
+
+    @property
+    def costs(self) -> tuple[Layer, ...]:
+        """The cost layers, in order of definition."""
+        return tuple(layer for layer in self.layers if isinstance(layer.spec, CostSpec))
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """The number of classes that each cost.logreg layer tells apart."""
+        return {
+            layer.name: layer.inputs[1].output.size
+            for layer in self.layers
+            if isinstance(layer.spec, LogregSpec)
+        }
+
+    @property
+    def functions(self) -> dict[str, tuple[Layer, FunctionCall]]:
+        """The outside functions that the files name, by `module.function`."""
+        return {
+            call.name: (layer, call)
+            for layer in self.layers
+            if isinstance(layer.spec, WeightSpec)
+            for call in outside_functions(layer.spec)
+        }
+
+    def consumers(self, name: str) -> Iterator[Layer]:
+        """Yield the layers that read a layer."""
+        return (layer for layer in self.layers if any(source.name == name for source in layer.inputs))
+
+
+def outside_functions(spec: WeightSpec) -> list[FunctionCall]:
+    """Return the functions of other modules that a layer wants to call for its first values."""
+    named = (spec.weight_function, spec.bias_function, getattr(spec, "connection_function", None))
+    return [call for call in named if call is not None]

@@ -1,0 +1,227 @@
+"""The layer types of cuda-convnet v1 that have weights: fc, conv, local (spec: layers.md sections 2 to 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
+
+from .kinds import FLAG, FUNCTION, NUMBER, SOURCE, SPARSE, FunctionCall, SourceRef, at_least
+from .layer_types import Image, Input, LayerSpec, MatrixShape, Output, image_input, image_output
+from .params import WeightParams
+from .spec import Report, key
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightSpec(LayerSpec):
+    """A layer with a weight matrix for each input, and one bias."""
+
+    params = WeightParams
+    input_limits = (1, None)
+
+    deviations: tuple[float, ...] = key("initW", NUMBER, per_input=True)
+    initial_bias: float = key("initB", NUMBER, default=0.0)
+    weight_function: FunctionCall | None = key("initWFunc", FUNCTION, default=None)
+    bias_function: FunctionCall | None = key("initBFunc", FUNCTION, default=None)
+    sources: tuple[SourceRef | None, ...] = key("weightSource", SOURCE, default=None, per_input=True)
+
+    def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
+        """Return the shape of the weight matrix of each input."""
+        raise NotImplementedError
+
+    def bias_shape(self, output: Output) -> MatrixShape:
+        """Return the shape of the bias."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullSpec(WeightSpec):
+    """`type=fc`: every output depends on every input."""
+
+    type_name = "fc"
+    summary = "fully connected"
+
+    outputs: int = key("outputs", at_least(1))
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output:
+        """As many values as the file says."""
+        return Output(self.outputs)
+
+    def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
+        """Inputs by outputs."""
+        return tuple(MatrixShape(source.output.size, self.outputs) for source in inputs)
+
+    def bias_shape(self, output: Output) -> MatrixShape:
+        """One for each output."""
+        return MatrixShape(1, self.outputs)
+
+    def multiply_adds(self, inputs: Sequence[Input], output: Output) -> int:
+        """The elements of the matrices."""
+        return sum(rows * columns for rows, columns in self.matrices(inputs, output))
+
+
+class Windows(NamedTuple):
+    """The filters of a conv or local layer over one input."""
+
+    image: Image
+    filter_channels: int
+    output_side: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterSpec(WeightSpec):
+    """Filters that slide over images; every list has one value for each input."""
+
+    channels: tuple[int, ...] = key("channels", at_least(1), per_input=True)
+    filters: tuple[int, ...] = key("filters", at_least(1), per_input=True)
+    sizes: tuple[int, ...] = key("filterSize", at_least(1), per_input=True)
+    paddings: tuple[int, ...] = key("padding", at_least(0), default=0, per_input=True)
+    strides: tuple[int, ...] = key("stride", at_least(1), default=1, per_input=True)
+    groups: tuple[int, ...] = key("groups", at_least(1), default=1, per_input=True)
+    sparse: tuple[bool, ...] = key("randSparse", SPARSE, default=False, per_input=True)
+    sparse_channels: tuple[int | None, ...] = key("filterChannels", at_least(1), default=None, per_input=True)
+    connection_function: FunctionCall | None = key("initCFunc", FUNCTION, default=None)
+
+    def total_filters(self, index: int = 0) -> int:
+        """Return the filters of all groups together."""
+        return self.filters[index] * self.groups[index]
+
+    def filter_channels(self, index: int) -> int:
+        """Return the channels that one filter sees."""
+        sparse = self.sparse_channels[index] if self.sparse[index] else None
+        return sparse or self.channels[index] // self.groups[index]
+
+    def oversampling(self, index: int) -> int:
+        """Return how often each channel is drawn for random sparsity; 1 for ordinary groups."""
+        return self.groups[index] * self.filter_channels(index) // self.channels[index]
+
+    def output_side(self, side: int, index: int) -> int:
+        """Windows may hang over the right and lower border beyond the padding, hence ceil."""
+        return 1 + ceil((2 * self.paddings[index] + side - self.sizes[index]) / self.strides[index])
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
+        """All inputs must give the same grid and the same number of filters."""
+        sides = [self._side(index, source, report) for index, source in enumerate(inputs)]
+        if None in sides:
+            return None
+        made = {
+            Image(self.total_filters(index), side) for index, side in enumerate(sides) if side is not None
+        }
+        if len(made) > 1:
+            each = ", ".join(f"{image.channels} filters on {image.side} x {image.side}" for image in made)
+            report.error(f"the inputs must give one output grid and number of filters, not {each}", "inputs")
+            return None
+        return image_output(made.pop())
+
+    def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
+        """Filter channels times filter pixels by filters."""
+        return tuple(
+            MatrixShape(self.filter_channels(index) * self.sizes[index] ** 2, self.total_filters(index))
+            for index in range(len(inputs))
+        )
+
+    def multiply_adds(self, inputs: Sequence[Input], output: Output) -> int:
+        """The elements of each filter at each position."""
+        return sum(
+            self.filter_channels(index) * self.sizes[index] ** 2 * output.size for index in range(len(inputs))
+        )
+
+    def _side(self, index: int, source: Input, report: Report) -> int | None:
+        image = image_input(source, self.channels[index], report)
+        fits = self._check_groups(index, report)
+        if image is None or not fits:
+            return None
+        self._note_gpu_limits(index, report)
+        padded = 2 * self.paddings[index] + image.side
+        if self.sizes[index] > padded:
+            report.error(
+                f"filterSize must be at most {padded} (the padded side of {source.name!r}), "
+                f"got {self.sizes[index]}",
+                "filterSize",
+            )
+            return None
+        return self.output_side(image.side, index)
+
+    def _check_groups(self, index: int, report: Report) -> bool:
+        channels, groups, filtered = self.channels[index], self.groups[index], self.filter_channels(index)
+        if channels % groups:
+            report.error(f"channels={channels} is not divisible by groups={groups}", "channels")
+            return False
+        if not self.sparse[index]:
+            return True
+        if groups == 1:
+            report.error("randSparse needs groups > 1", "randSparse")
+            return False
+        if channels % filtered or (groups * filtered) % channels:
+            report.error(
+                f"with randSparse, channels={channels} must be divisible by filterChannels={filtered}, "
+                f"and groups * filterChannels={groups * filtered} by channels",
+                "filterChannels",
+            )
+            return False
+        return True
+
+    def _note_gpu_limits(self, index: int, report: Report) -> None:
+        channels, groups = self.channels[index], self.groups[index]
+        limits = {
+            "channels > 3 and not a multiple of 4": channels > 3 and channels % 4,
+            "groups > 1 and channels not a multiple of 4 * groups": groups > 1 and channels % (4 * groups),
+            "filters not a multiple of 16 in each group": self.filters[index] % 16,
+            "filterChannels not a multiple of 4": self.sparse[index] and self.filter_channels(index) % 4,
+            "stride > filterSize": self.strides[index] > self.sizes[index],
+        }
+        for limit, exceeded in limits.items():
+            if exceeded:
+                report.note(f"{limit}: the GPU kernels had none for this", "channels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvSpec(FilterSpec):
+    """`type=conv`: the same filters at every position."""
+
+    type_name = "conv"
+    summary = "convolution"
+
+    shared_biases: bool = key("sharedBiases", FLAG, default=True)
+    partial_sum: int = key(
+        "partialSum", at_least(0), missing_hint=" (it only tuned the GPU kernels: partialSum=0 will do)"
+    )
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
+        """The grid; `partialSum` must divide the number of its positions."""
+        output = super().output(inputs, report)
+        if output is None or output.image is None:
+            return None
+        modules = output.image.side**2
+        if self.partial_sum and modules % self.partial_sum:
+            report.error(
+                f"partialSum={self.partial_sum} does not divide the {modules} positions of a filter "
+                f"({output.image.side} x {output.image.side}; partialSum=0 always fits)",
+                "partialSum",
+            )
+        return output
+
+    def bias_shape(self, output: Output) -> MatrixShape:
+        """One for each filter, or for each filter and position."""
+        return MatrixShape(self.total_filters() if self.shared_biases else output.size, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSpec(FilterSpec):
+    """`type=local`: filters of its own for every position."""
+
+    type_name = "local"
+    summary = "locally connected: unshared filters"
+
+    def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
+        """One block like that of a convolution for each position."""
+        assert output.image is not None
+        modules = output.image.side**2
+        return tuple(
+            MatrixShape(modules * rows, columns) for rows, columns in super().matrices(inputs, output)
+        )
+
+    def bias_shape(self, output: Output) -> MatrixShape:
+        """One for each filter and position."""
+        return MatrixShape(output.size, 1)
