@@ -1,6 +1,18 @@
 """Text to Network: reads cuda-convnet's two configuration files; never imports Keras."""
 
-from .builder import MODES, load_network
+from .builder import MODES, Pair, build_network, load_network, read_pair
+from .guess import Guess, guess_dims
 from .network import Layer, Matrix, Network
 
-__all__ = ["MODES", "Layer", "Matrix", "Network", "load_network"]
+__all__ = [
+    "MODES",
+    "Guess",
+    "Layer",
+    "Matrix",
+    "Network",
+    "Pair",
+    "build_network",
+    "guess_dims",
+    "load_network",
+    "read_pair",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from ..errors import Place, Problem
@@ -34,6 +35,7 @@ from .layer_types import (
     as_table,
 )
 from .old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
+from .spec import key_names
 from .weight_types import ConvSpec, FullSpec, LocalSpec
 
 Sections = Mapping[str, Section]
@@ -47,6 +49,15 @@ class Dialect:
     title: str
     layer_types: Mapping[str, type[LayerSpec]]
     deviation: str | None = None
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The keys of all layer types in both files, lower-cased."""
+        return frozenset(
+            name.lower()
+            for spec in self.layer_types.values()
+            for name in (*key_names(spec), *key_names(spec.params))
+        )
 
 
 V1_TYPES = as_table(
@@ -108,12 +119,12 @@ class Marker(NamedTuple):
 
 def _entries(sections: Sections) -> Iterator[tuple[Section, str, Entry]]:
     for section in sections.values():
-        for key, entry in section.entries.items():
+        for key, entry in section.all_entries().items():
             yield section, key, entry
 
 
 def _type_of(section: Section) -> str:
-    entry = section.entries.get("type")
+    entry = section.all_entries().get("type")
     return entry.text if entry else ""
 
 

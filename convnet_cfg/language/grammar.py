@@ -15,9 +15,12 @@ from ..errors import ConfigError, Place, Problem, UsageError
 
 DEFAULT_SECTION = "DEFAULT"
 MAX_INTERPOLATION_DEPTH = 10
+MAX_INTERPOLATION_LENGTH = 100_000
 
+BLANKS = " \t\r\n\f\v"  # to Python 2, nothing else was white space: no no-break space, for instance
 HEADER = re.compile(r"\[(?P<name>[^]]+)\]")
-OPTION = re.compile(r"(?P<key>[^:=\s][^:=]*)\s*[:=]\s*(?P<value>.*)$", re.DOTALL)
+OPTION = re.compile(r"(?P<key>[^:=\s][^:=]*)\s*[:=]\s*(?P<value>.*)$", re.DOTALL | re.ASCII)
+REMARK = re.compile(r"rem(\s|$)", re.IGNORECASE | re.ASCII)
 REFERENCE = re.compile(r"%(?:%|\((?P<name>[^)]*)\)s)?")
 
 
@@ -49,34 +52,47 @@ class Section:
         entry = self.all_entries().get(key.lower())
         if entry is None:
             return None
-        return Entry(entry.key, self._interpolate(entry, entry.text), entry.place, entry.value_place)
+        return Entry(entry.key, _Interpolation(self, entry).result, entry.place, entry.value_place)
 
     def all_entries(self) -> dict[str, Entry]:
         """Return the entries with those of `[DEFAULT]` behind them."""
         return {**self.defaults, **self.entries}
 
-    def _interpolate(self, entry: Entry, text: str, depth: int = 0) -> str:
-        """Replace `%(other)s` by another entry of the section and `%%` by `%`."""
+
+class _Interpolation:
+    """Replaces `%(other)s` in an entry by another entry of the section, and `%%` by `%`."""
+
+    def __init__(self, section: Section, entry: Entry) -> None:
+        self.section = section
+        self.entry = entry
+        self.entries = section.all_entries()
+        self.length = 0  # of everything inserted, so that a few lines cannot ask for terabytes
+        self.result = self._expand(entry.text, 0)
+
+    def _expand(self, text: str, depth: int) -> str:
         if depth > MAX_INTERPOLATION_DEPTH:
-            raise self._error(entry, f"{entry.key} refers to itself through '%(...)s'")
+            raise self._error("refers to itself through '%(...)s', or too deeply")
+        return REFERENCE.sub(lambda match: self._replacement(match, depth), text)
 
-        def replacement(match: re.Match[str]) -> str:
-            if match[0] == "%%":
-                return "%"
-            name = match["name"]
-            if name is None:
-                raise self._error(entry, f"{entry.key} has a lone '%': write '%%', or '%(key)s' for a value")
-            if name.lower() == "__name__":
-                return self.name
-            other = self.all_entries().get(name.lower())
-            if other is None:
-                raise self._error(entry, f"{entry.key} refers to '%({name})s', and there is no such key here")
-            return self._interpolate(entry, other.text, depth + 1)
+    def _replacement(self, match: re.Match[str], depth: int) -> str:
+        if match[0] == "%%":
+            return "%"
+        name = match["name"]
+        if name is None:
+            raise self._error("has a lone '%': write '%%', or '%(key)s' for a value")
+        if name.lower() == "__name__":
+            return self.section.name
+        other = self.entries.get(name.lower())
+        if other is None:
+            raise self._error(f"refers to '%({_shorten(name)})s', and there is no such key here")
+        self.length += len(other.text) + 1
+        if self.length > MAX_INTERPOLATION_LENGTH:
+            raise self._error("grows too long through '%(...)s'")
+        return self._expand(other.text, depth + 1)
 
-        return REFERENCE.sub(replacement, text)
-
-    def _error(self, entry: Entry, message: str) -> ConfigError:
-        return ConfigError([Problem(entry.value_place, self.name, message)])
+    def _error(self, message: str) -> ConfigError:
+        key = _shorten(self.entry.key)
+        return ConfigError([Problem(self.entry.value_place, self.section.name, f"{key} {message}")])
 
 
 def read_sections(path: str | Path) -> dict[str, Section]:
@@ -113,14 +129,14 @@ def _decode(content: bytes) -> str:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield number and text of the lines that are neither blank nor comments."""
-    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
-        if line.strip() and not _is_comment(line):
+    for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), start=1):
+        if line.strip(BLANKS) and not _is_comment(line):
             yield number, line
 
 
 def _is_comment(line: str) -> bool:
     """Comments start in column 0; indented ones continue the value before them."""
-    return line[0] in "#;" or (line[0] in "rR" and line.split(None, 1)[0].lower() == "rem")
+    return line[0] in "#;" or REMARK.match(line) is not None
 
 
 class _Reader:
@@ -135,12 +151,12 @@ class _Reader:
 
     def feed(self, number: int, line: str) -> None:
         """Take the next line."""
-        if line[0].isspace() and self._option is not None:
-            self._option.text += "\n" + line.strip()
+        if line[0] in BLANKS and self._option is not None:
+            self._option.text += "\n" + line.strip(BLANKS)
         elif header := HEADER.match(line):
             self._start_section(header["name"], Place(self.file, number))
         elif self._section is None:
-            self._complain(number, "expected a [section] header before the first option")
+            self._complain_once(number, "expected a [section] header before the first option")
         elif option := OPTION.match(line):
             self._add_option(number, option)
         else:
@@ -159,11 +175,15 @@ class _Reader:
 
     def _add_option(self, number: int, option: re.Match[str]) -> None:
         assert self._section is not None
-        key = option["key"].rstrip()
+        key = option["key"].rstrip(BLANKS)
         place = Place(self.file, number)
         value_place = Place(self.file, number, option.start("value") + 1)
         self._option = Entry(key, _clean_value(option["value"]), place, value_place)
         self._section.entries[key.lower()] = self._option
+
+    def _complain_once(self, number: int, message: str) -> None:
+        if not self.problems:
+            self._complain(number, message)
 
     def _complain(self, number: int, message: str) -> None:
         name = self._section.name if self._section else None
@@ -173,14 +193,14 @@ class _Reader:
 def _clean_value(value: str) -> str:
     """Cut an inline comment: the first `;`, and only if white space precedes it."""
     position = value.find(";")
-    if position > 0 and value[position - 1].isspace():
+    if position >= 0 and value[position - 1] in BLANKS:  # [-1] where it is the first, as in the original
         value = value[:position]
-    value = value.strip()
+    value = value.strip(BLANKS)
     return "" if value == '""' else value
 
 
 def _explain_bad_line(line: str) -> str:
-    if line[0].isspace():
+    if line[0] in BLANKS:
         return f"an option must start in the first column, got {_shorten(line.strip())!r}"
     if line[0] == "[":
         return f"expected a section header like [name], got {_shorten(line.strip())!r}"

@@ -54,14 +54,14 @@ MAX_DIGITS = 18
 
 def read_integer(text: str) -> int:
     """Python 2's int(): sign and digits; `1.0`, `1e3` and `0x10` are none."""
-    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text) or len(text.strip()) > MAX_DIGITS:
+    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text, re.ASCII) or len(text.strip()) > MAX_DIGITS:
         raise ValueError(text)
     return int(text)
 
 
 def read_number(text: str) -> float:
-    """Python's float() without underscores; infinities and NaN train nothing and are refused."""
-    if "_" in text or not math.isfinite(value := float(text)):
+    """Python 2's float(), so no underscores; infinities and NaN train nothing and are refused."""
+    if "_" in text or not text.isascii() or not math.isfinite(value := float(text)):
         raise ValueError(text)
     return value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, isqrt
+from math import isqrt
 from typing import ClassVar, NamedTuple
 
 from .kinds import FLAG, INTEGER, NAME, NUMBER, at_least, number_between, one_of, read_integer
@@ -86,6 +86,11 @@ def image_input(source: Input, channels: int, report: Report, key: str = "channe
         key,
     )
     return None
+
+
+def ceil_divided(numerator: int, denominator: int) -> int:
+    """Return the quotient rounded up, exact for integers of any size."""
+    return -(-numerator // denominator)
 
 
 def image_output(image: Image) -> Output:
@@ -236,7 +241,7 @@ class PoolSpec(ImageSpec):
 
     def output_side(self, side: int) -> int:
         """Return the windows per row: `outputsX`, or as many as reach the border."""
-        return self.outputs or ceil((side - self.start - self.size) / self.stride) + 1
+        return self.outputs or ceil_divided(side - self.start - self.size, self.stride) + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,7 +312,7 @@ class NailbedSpec(ImageSpec):
         """The samples are centred."""
         if self.stride == 1:
             report.note("stride=1 copies the image: the GPU kernel refused this", "stride")
-        return Image(image.channels, ceil(image.side / self.stride))
+        return Image(image.channels, ceil_divided(image.side, self.stride))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import Place, Problem
 from .dialects import Dialect
@@ -61,6 +62,16 @@ class Layer:
         return self.spec.multiply_adds(self.inputs, self.output)
 
 
+class Owned(NamedTuple):
+    """A weight matrix, or the bias (`index` None), that a layer does not share from another."""
+
+    name: str  # conv1/kernel, fc10/kernel_1, fc10/bias
+    layer: Layer
+    number: int  # of the layer in the network
+    index: int | None
+    matrix: Matrix
+
+
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """Everything that the files say, checked, and what is to be said about them."""
@@ -98,6 +109,17 @@ class Network:
             if isinstance(layer.spec, WeightSpec)
             for call in outside_functions(layer.spec)
         }
+
+    def owned(self) -> Iterator[Owned]:
+        """Yield everything that is trained, in order of definition."""
+        for number, layer in enumerate(self.layers):
+            several = len(layer.matrices) > 1
+            for index, matrix in enumerate(layer.matrices):
+                if matrix.source is None:
+                    name = f"{layer.name}/kernel_{index}" if several else f"{layer.name}/kernel"
+                    yield Owned(name, layer, number, index, matrix)
+            if layer.bias is not None:
+                yield Owned(f"{layer.name}/bias", layer, number, None, layer.bias)
 
     def consumers(self, name: str) -> Iterator[Layer]:
         """Yield the layers that read a layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -41,7 +42,7 @@ V1_NEURONS: Mapping[str, NeuronType] = {
 }
 
 PARAMETRISED = re.compile(r"(?P<name>[A-Za-z0-9_]+) *\[(?P<values>[^\]]*)\] *$")
-V1_VALUES = re.compile(r"[0-9,.\se-]*")
+V1_VALUES = re.compile(r"[0-9,.\se-]*", re.ASCII)
 
 
 def usage(name: str, neuron: NeuronType) -> str:
@@ -75,7 +76,7 @@ def _parse(text: str) -> Neuron | None:
         values = tuple(float(value) for value in match["values"].split(","))
     except ValueError:
         return None
-    return Neuron(match["name"], values, text)
+    return Neuron(match["name"], values, text) if all(map(math.isfinite, values)) else None
 
 
 def _explain(text: str, neurons: Mapping[str, NeuronType], known: list[str]) -> str:

@@ -95,11 +95,11 @@ def key_names(declarations: type[Any]) -> list[str]:
 
 
 def read_spec(
-    declarations: type[Declared], section: Section, report: Report, inputs: int = 0
+    declarations: type[Declared], section: Section, report: Report, inputs: int | None = None
 ) -> Declared | None:
     """Build a dataclass from a section; None where a value is missing or wrong, which is reported.
 
-    `inputs` is the number of values that keys with a value for each input must have.
+    `inputs` is the number of values that keys with a value for each input must have, None if it is unknown.
     """
     known = {name.lower() for name in key_names(declarations)}
     strangers = [entry.key for name, entry in section.entries.items() if name not in known]
@@ -111,7 +111,9 @@ def read_spec(
     return declarations(**values)
 
 
-def _read_key(declared: Key, section: Section, report: Report, inputs: int, strangers: list[str]) -> Any:
+def _read_key(
+    declared: Key, section: Section, report: Report, inputs: int | None, strangers: list[str]
+) -> Any:
     try:
         entry = find_entry(section, (declared.name, *declared.aliases))
         if entry is not None:
@@ -123,7 +125,7 @@ def _read_key(declared: Key, section: Section, report: Report, inputs: int, stra
         report.error(str(error), declared.name)
         return UNREAD
     if declared.default is not REQUIRED:
-        return (declared.default,) * inputs if declared.per_input else declared.default
+        return (declared.default,) * (inputs or 1) if declared.per_input else declared.default
     hint = did_you_mean(declared.name, strangers).replace("did you mean", "is it meant by")
     report.error(
         f"{declared.name} is missing: expected {declared.kind.expected}{declared.missing_hint}{hint}"
@@ -136,17 +138,17 @@ def find_entry(section: Section, names: Iterable[str]) -> Entry | None:
     return next((entry for name in names if (entry := section.get(name)) is not None), None)
 
 
-def _convert(declared: Key, entry: Entry, inputs: int) -> Any:
+def _convert(declared: Key, entry: Entry, inputs: int | None) -> Any:
     if not (declared.per_input or declared.is_list):
         return read_value(declared.kind, declared.name, entry.text)
     values = read_list(declared.kind, declared.name, entry.text)
-    if declared.per_input and len(values) != inputs:
+    if declared.per_input and inputs is not None and len(values) != inputs:
         raise ExplainedError(
             f"{declared.name} has {count(len(values), 'value')} for {count(inputs, 'input')}"
         )
     return values
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return "1 value", "2 values"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import NamedTuple
 
 from .kinds import FLAG, FUNCTION, NUMBER, SOURCE, SPARSE, FunctionCall, SourceRef, at_least
-from .layer_types import Image, Input, LayerSpec, MatrixShape, Output, image_input, image_output
+from .layer_types import (
+    Image,
+    Input,
+    LayerSpec,
+    MatrixShape,
+    Output,
+    ceil_divided,
+    image_input,
+    image_output,
+)
 from .params import WeightParams
 from .spec import Report, key
 
@@ -98,7 +106,7 @@ class FilterSpec(WeightSpec):
 
     def output_side(self, side: int, index: int) -> int:
         """Windows may hang over the right and lower border beyond the padding, hence ceil."""
-        return 1 + ceil((2 * self.paddings[index] + side - self.sizes[index]) / self.strides[index])
+        return 1 + ceil_divided(2 * self.paddings[index] + side - self.sizes[index], self.strides[index])
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """All inputs must give the same grid and the same number of filters."""

@@ -1,0 +1,19 @@
+"""Data providers: batch files and made-up data, delivered as numpy arrays and prepared on the device."""
+
+from convnet_cfg.data.batches import Batch, BatchDirectory
+from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
+from convnet_cfg.data.pickles import load_pickle
+from convnet_cfg.data.provider import DataProvider
+from convnet_cfg.data.registry import REGISTRY, open_provider, register
+
+__all__ = [
+    "REGISTRY",
+    "Batch",
+    "BatchDirectory",
+    "CroppedImageProvider",
+    "DataProvider",
+    "ImageProvider",
+    "load_pickle",
+    "open_provider",
+    "register",
+]

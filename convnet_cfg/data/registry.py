@@ -1,0 +1,153 @@
+"""Finding a data provider by its name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+from convnet_cfg.data.batches import BatchDirectory
+from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
+from convnet_cfg.data.provider import DataProvider
+from convnet_cfg.data.samples import Digits, RandomProvider
+from convnet_cfg.errors import UsageError, did_you_mean
+
+Factory = Callable[..., DataProvider]
+Made = TypeVar("Made", bound=Factory)
+
+
+class Entry(NamedTuple):
+    """A registered provider: what it is, and what makes it."""
+
+    description: str
+    factory: Factory
+
+
+REGISTRY: dict[str, Entry] = {}
+"""Providers by name. A name that ends in `-n` stands for all names with a number in that place."""
+
+
+def register(name: str, description: str) -> Callable[[Made], Made]:
+    """Add a provider under a name: a decorator for a DataProvider class, or a function that makes one.
+
+    It is called with the data path (or None), or with the number if the name ends in `-n`. Its keyword-only
+    arguments are the provider's options.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def add(factory: Made) -> Made:
+        if name in REGISTRY:
+            raise ValueError(f"there is already a data provider {name!r}")
+        REGISTRY[name] = Entry(description, factory)
+        return factory
+
+    return add
+
+
+def open_provider(name: str, path: str | os.PathLike[str] | None = None, **options: Any) -> DataProvider:
+    """Return the data provider of this name, or of the class `module.Class`, for the data at `path`.
+
+    Raises:
+        UsageError: there is no such provider, it lacks its path, or it does not take one of the options.
+        DataError: the data are not there or damaged.
+    """
+    factory, argument = _find(name, path)
+    known = option_names(factory)
+    for option in options:
+        if option not in known:
+            takes = f"takes {', '.join(known)}" if known else "takes no options"
+            raise UsageError(f"data provider {name!r} {takes}, not {option!r}{did_you_mean(option, known)}")
+    provider = factory(argument, **options)
+    if not isinstance(provider, DataProvider):
+        raise UsageError(f"data provider {name!r} made a {type(provider).__name__}, not a DataProvider")
+    return provider
+
+
+def option_names(factory: Factory) -> list[str]:
+    """Return the names of the options that a provider takes."""
+    parameters = inspect.signature(factory).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def _find(name: str, path: str | os.PathLike[str] | None) -> tuple[Factory, Any]:
+    """Return what makes the provider, and its argument."""
+    if name in REGISTRY and not name.endswith("-n"):
+        return REGISTRY[name].factory, path
+    family, _, number = name.rpartition("-")
+    if f"{family}-n" in REGISTRY and re.fullmatch("[1-9][0-9]{0,6}", number):
+        return REGISTRY[f"{family}-n"].factory, int(number)
+    if "." in name:
+        return _import(name), path
+    guess = f"{family}-n" if number.isdigit() else name
+    listed = "\n".join(f"  {known:<16} {entry.description}" for known, entry in REGISTRY.items())
+    raise UsageError(
+        f"no data provider {name!r}{did_you_mean(guess, REGISTRY)}; there are\n{listed}\n"
+        "  module.Class     a DataProvider class of your own"
+    )
+
+
+def _import(name: str) -> type[DataProvider]:
+    """Return a user's own class; modules in the working directory are found too."""
+    module_name, _, class_name = name.rpartition(".")
+    try:
+        with _working_directory_on_path():
+            found = getattr(importlib.import_module(module_name), class_name)
+    except Exception as error:
+        raise UsageError(f"cannot import data provider {name!r}: {type(error).__name__}: {error}") from error
+    if not isinstance(found, type) or not issubclass(found, DataProvider):
+        raise UsageError(f"{name!r} is not a subclass of convnet_cfg.data.DataProvider")
+    return found
+
+
+@contextmanager
+def _working_directory_on_path() -> Iterator[None]:
+    before = list(sys.path)
+    if os.getcwd() not in before:
+        sys.path.append(os.getcwd())
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _opened(name: str, path: str | os.PathLike[str] | None) -> BatchDirectory:
+    if path is None:
+        raise UsageError(f"data provider {name!r} needs a data path")
+    return BatchDirectory(path)
+
+
+@register("cifar", "images of a batch directory, mean subtracted")
+def _cifar(path: str | os.PathLike[str] | None) -> DataProvider:
+    return ImageProvider(_opened("cifar", path))
+
+
+@register(
+    "cifar-cropped", "the same in crops: random ones and flips to train, the centre or 10 views to test"
+)
+def _cifar_cropped(
+    path: str | os.PathLike[str] | None, *, crop_border: int = 4, test_views: int = 1
+) -> DataProvider:
+    source = _opened("cifar-cropped", path)
+    return CroppedImageProvider(source, crop_border=crop_border, test_views=test_views)
+
+
+@register("digits", "scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path")
+def _digits(path: str | os.PathLike[str] | None) -> DataProvider:
+    return ImageProvider(Digits())
+
+
+@register("dummy-cn-n", "512 random cases of n values, labels 0 to 9; needs no data path")
+def _dummy(dimension: int) -> DataProvider:
+    return RandomProvider(dimension)
+
+
+@register("dummy-labeled-n", "the same as dummy-cn-n")
+def _dummy_labeled(dimension: int) -> DataProvider:
+    return RandomProvider(dimension)

@@ -1,0 +1,85 @@
+"""The layers of a network, put together from what both files say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from .layer_types import DataSpec, NeuronSpec
+from .network import Layer, Matrix
+from .params import LayerParams, WeightParams
+from .weight_types import WeightSpec
+from .wiring import Wired
+
+Params = Mapping[str, LayerParams | None]
+
+
+def assemble(
+    layers: Mapping[str, Wired], activations: Mapping[str, str], params: Params
+) -> tuple[Layer, ...]:
+    """Return the layers in the original's order; whoever reads a layer with an activation reads that."""
+    assembled: list[Layer] = []
+    for wired in layers.values():
+        layer = _layer(wired, activations, params)
+        assembled.append(layer)
+        if wired.name in activations:
+            assembled.append(_activation(activations[wired.name], wired, layer, params))
+    return tuple(assembled)
+
+
+def data_dims(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """Return the size of each data matrix that is read; 0 for those that are not."""
+    used = {layer.spec.data_index: layer.output.size for layer in layers if isinstance(layer.spec, DataSpec)}
+    return tuple(used.get(index, 0) for index in range(max(used, default=-1) + 1))
+
+
+def _layer(wired: Wired, activations: Mapping[str, str], params: Params) -> Layer:
+    assert wired.declared.spec is not None
+    assert wired.inputs is not None
+    assert wired.output is not None
+    return Layer(
+        name=wired.name,
+        spec=wired.declared.spec,
+        place=wired.declared.section.place,
+        inputs=tuple(
+            source._replace(name=activations.get(source.name, source.name)) for source in wired.inputs
+        ),
+        output=wired.output,
+        params=params.get(wired.name),
+        matrices=_with_rules(wired.matrices, params.get(wired.name)),
+        bias=_bias(wired, params.get(wired.name)),
+    )
+
+
+def _with_rules(matrices: tuple[Matrix, ...], params: LayerParams | None) -> tuple[Matrix, ...]:
+    if not isinstance(params, WeightParams):
+        return matrices
+    return tuple(replace(matrix, rule=params.weight_rule(index)) for index, matrix in enumerate(matrices))
+
+
+def _bias(wired: Wired, params: LayerParams | None) -> Matrix | None:
+    spec = wired.declared.spec
+    if not isinstance(spec, WeightSpec) or wired.output is None:
+        return None
+    return Matrix(
+        spec.bias_shape(wired.output),
+        deviation=0.0,
+        mean=spec.initial_bias,
+        function=spec.bias_function,
+        rule=params.bias_rule() if isinstance(params, WeightParams) else None,
+    )
+
+
+def _activation(name: str, wired: Wired, layer: Layer, params: Params) -> Layer:
+    assert layer.spec.neuron is not None
+    source = wired.as_input()
+    assert source is not None
+    return Layer(
+        name=name,
+        spec=NeuronSpec(inputs=(layer.name,), neuron=layer.spec.neuron),
+        place=layer.place,
+        inputs=(source,),
+        output=source.output,
+        params=params.get(name),
+        implicit=True,
+    )

@@ -1,0 +1,81 @@
+"""The first pass over the definition file: the type, keys and values of each layer, read on their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import ConfigError, Problem, did_you_mean
+from .dialects import Dialect
+from .grammar import Section
+from .kinds import shorten
+from .layer_types import CostSpec, LayerSpec
+from .spec import Report, read_spec
+from .unknown_keys import check_keys
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One layer as its section says; `spec` is None where something is wrong there, which is reported."""
+
+    section: Section
+    type: str = ""  # empty where it is missing or unknown
+    spec: LayerSpec | None = None
+    input_names: tuple[str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the layer."""
+        return self.section.name
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether the layer is a cost, which no other layer can read."""
+        return isinstance(self.spec, CostSpec) or self.type.startswith("cost.")
+
+
+Declarations = Mapping[str, Declared]
+
+
+def declare_layers(
+    sections: Mapping[str, Section], dialect: Dialect, problems: list[Problem]
+) -> Declarations:
+    """Read the sections of a definition file, adding to the problems."""
+    return {name: _declare(section, dialect, problems) for name, section in sections.items()}
+
+
+def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Declared:
+    names = input_names(section)
+    report = Report(problems, section)
+    spec_type = _spec_type(section, dialect, report)
+    if spec_type is None:
+        return Declared(section, input_names=names)
+    check_keys(section, spec_type, spec_type.params, dialect, report)
+    spec = read_spec(spec_type, section, report, len(names) if names is not None else None)
+    return Declared(section, spec_type.type_name, spec, names)
+
+
+def input_names(section: Section) -> tuple[str, ...] | None:
+    """Return the names that a section gives as its inputs; None where there is no telling."""
+    try:
+        entry = section.get("inputs")
+    except ConfigError:
+        return None
+    return tuple(name.strip() for name in entry.text.split(",")) if entry else None
+
+
+def _spec_type(section: Section, dialect: Dialect, report: Report) -> type[LayerSpec] | None:
+    try:
+        entry = section.get("type")
+    except ConfigError as error:
+        report.problems.extend(error.problems)
+        return None
+    known = dialect.layer_types
+    if entry is None:
+        hint = did_you_mean("type", section.entries).replace("did you mean", "is it meant by")
+        report.error(f"type is missing: expected one of {', '.join(known)}{hint}")
+        return None
+    if entry.text not in known:
+        hint = did_you_mean(entry.text, known) or f" (expected one of {', '.join(known)})"
+        report.error(f"unknown type {shorten(entry.text)!r}{hint}", "type")
+    return known.get(entry.text)

@@ -1,0 +1,129 @@
+"""The sizes of the data, where nobody says them: guessed from what the layers accept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from .builder import MODES, Pair
+from .declaring import Declared
+from .layer_types import DataSpec, ImageSpec, LogregSpec, MaxSpec, NeuronSpec, SumSpec
+from .weight_types import FilterSpec
+from .wiring import Wired, wire_layers
+
+SMALL_SIDES = (32, 24, 28)
+LARGE_SIDES = (224, 227)
+OTHER_SIDES = (64, 48, 96, 128, 192, 256, 110, 112, 56, 120, 20, 60, 16)
+ANY_SIDES = range(4, 301)
+DEFAULT_CHANNELS = 3
+DEFAULT_SIZE = DEFAULT_CHANNELS * SMALL_SIDES[0] ** 2
+
+
+class Guess(NamedTuple):
+    """Sizes of the data matrices, in words what they are, and whether the layers accept them."""
+
+    dims: tuple[int, ...]
+    reasons: tuple[str, ...]
+    fits: bool
+
+    def __str__(self) -> str:
+        sizes = ",".join(map(str, self.dims))
+        reasons = "; ".join(self.reasons)
+        if self.fits:
+            return f"--data-dims was not given: assumed {sizes} ({reasons})"
+        return (
+            f"--data-dims was not given, and no usual size is accepted: the problems are those "
+            f"with {sizes} ({reasons})"
+        )
+
+
+def guess_dims(pair: Pair, classes: int | None = None, mode: str = "default") -> Guess:
+    """Return the first usual sizes that a pair accepts, else those with the fewest problems."""
+    guesser = _Guesser(pair, classes, mode)
+    best: tuple[int, Guess] | None = None
+    for side in guesser.sides():
+        problems, guess = guesser.attempt(side)
+        if best is None or problems < best[0]:
+            best = problems, guess
+        if guess.fits or not guesser.channels:
+            break
+    assert best is not None
+    return best[1]
+
+
+class _Guesser:
+    """What can be told of the data matrices from the layers that read them."""
+
+    def __init__(self, pair: Pair, classes: int | None, mode: str) -> None:
+        self.pair = pair
+        self.classes = classes
+        self.mode = mode
+        self.layers = list(pair.declarations.values())
+        self.indices = {
+            layer.name: layer.spec.data_index for layer in self.layers if isinstance(layer.spec, DataSpec)
+        }
+        self.labels = {
+            self.indices[layer.spec.inputs[0]]
+            for layer in self.layers
+            if isinstance(layer.spec, LogregSpec) and layer.spec.inputs[0] in self.indices
+        }
+        self.channels = dict(reversed(list(self._channels())))
+
+    def sides(self) -> Iterator[int]:
+        """Yield sides of images, the likeliest first: strides above the data are for large images."""
+        large = any(
+            set(layer.spec.strides) != {1} and self.indices.keys() & set(layer.spec.inputs)
+            for layer in self.layers
+            if isinstance(layer.spec, FilterSpec)
+        )
+        usual = LARGE_SIDES + SMALL_SIDES if large else SMALL_SIDES + LARGE_SIDES
+        yield from dict.fromkeys((*usual, *OTHER_SIDES, *ANY_SIDES))
+
+    def attempt(self, side: int) -> tuple[int, Guess]:
+        """Return how many problems images of this side lead to, and the sizes of all matrices."""
+        known = dict.fromkeys(self.labels, 1)
+        reasons = []
+        for index, channels in sorted(self.channels.items()):
+            known.setdefault(index, channels * side**2)
+            reasons.append(f"{channels} channels of {side} x {side}")
+        _, wired = self._wire(known)
+        for name, index in self.indices.items():
+            if index not in known:
+                known[index], reason = self._other_size(name, wired)
+                reasons.append(reason)
+        problems, _ = self._wire(known)
+        dims = tuple(known.get(index, 1) for index in range(max(known, default=-1) + 1))
+        return problems, Guess(dims, tuple(dict.fromkeys(reasons)) or ("labels only",), problems == 0)
+
+    def _wire(self, known: Mapping[int, int]) -> tuple[int, Mapping[str, Wired]]:
+        problems = list(self.pair.problems)
+        wired = wire_layers(self.pair.declarations, known.get, self.classes, problems)
+        return sum(problem.severity in MODES[self.mode] for problem in problems), wired
+
+    def _channels(self) -> Iterator[tuple[int, int]]:
+        """Yield data matrices with the channels that their readers see, the first reader first."""
+        carried = dict(self.indices)
+        for layer in self.layers:
+            for position, name in enumerate(layer.input_names or ()):
+                if name not in carried:
+                    continue
+                if isinstance(layer.spec, FilterSpec):
+                    yield carried[name], layer.spec.channels[position]
+                elif isinstance(layer.spec, ImageSpec):
+                    yield carried[name], layer.spec.channels
+                elif isinstance(layer.spec, (NeuronSpec, SumSpec, MaxSpec)):
+                    carried.setdefault(layer.name, carried[name])
+
+    def _other_size(self, name: str, wired: Mapping[str, Wired]) -> tuple[int, str]:
+        """Return the size of a matrix that is neither labels nor an image, and why."""
+        for layer in self._element_wise_readers(name):
+            for partner in layer.input_names or ():
+                other = wired.get(partner)
+                if other is not None and other.output is not None:
+                    return other.output.size, f"{name!r} has the size of {partner!r}"
+        return DEFAULT_SIZE, f"any size will do for {name!r}"
+
+    def _element_wise_readers(self, name: str) -> Iterator[Declared]:
+        for layer in self.layers:
+            if isinstance(layer.spec, (SumSpec, MaxSpec)) and name in layer.spec.inputs:
+                yield layer

@@ -1,0 +1,159 @@
+"""The second pass over the definition file: inputs, shapes, weights, given the sizes of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import Problem, did_you_mean
+from .declaring import Declarations, Declared
+from .kinds import shorten
+from .layer_types import DataSpec, Input, LayerSpec, LogregSpec, Output, SoftmaxSpec
+from .network import Matrix, outside_functions
+from .sharing import Sharer, resolve_sources
+from .spec import Report, count
+from .weight_types import WeightSpec
+
+DataDims = Callable[[int], int | None]
+
+
+@dataclass
+class Wired:
+    """A layer among the others; what is None is unknown because of an error, which is reported."""
+
+    declared: Declared
+    inputs: tuple[Input, ...] | None = None
+    output: Output | None = None
+    trainable: bool = False
+    matrices: tuple[Matrix, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the layer."""
+        return self.declared.name
+
+    def as_input(self) -> Input | None:
+        """Return what a layer that reads this one knows of it."""
+        if self.output is None:
+            return None
+        return Input(self.name, self.declared.type, self.output, self.trainable)
+
+
+def wire_layers(
+    declarations: Declarations, data_dims: DataDims, classes: int | None, problems: list[Problem]
+) -> Mapping[str, Wired]:
+    """Connect the layers, adding to the problems; `data_dims` gives the size of a data matrix, or None."""
+    wiring = _Wiring(declarations, data_dims, classes, problems)
+    for declared in declarations.values():
+        wiring.add(declared)
+    wiring.check_use()
+    return wiring.layers
+
+
+class _Wiring:
+    """Knows the layers so far: each can read those above it."""
+
+    def __init__(
+        self,
+        declarations: Declarations,
+        data_dims: DataDims,
+        classes: int | None,
+        problems: list[Problem],
+    ) -> None:
+        self.declarations = declarations
+        self.data_dims = data_dims
+        self.classes = classes
+        self.problems = problems
+        self.layers: dict[str, Wired] = {}
+
+    def add(self, declared: Declared) -> None:
+        """Connect the next layer."""
+        layer = Wired(declared)
+        report = Report(self.problems, declared.section)
+        if declared.spec is not None:
+            layer.inputs = self._inputs(layer, declared.spec, report)
+        if declared.spec is not None and layer.inputs is not None:
+            layer.output = self._output(layer, declared.spec, layer.inputs, report)
+        if isinstance(declared.spec, WeightSpec) and layer.inputs is not None and layer.output is not None:
+            layer.trainable = True
+            layer.matrices = self._matrices(layer, declared.spec, layer.inputs, layer.output, report)
+        self.layers[declared.name] = layer
+
+    def _inputs(self, layer: Wired, spec: LayerSpec, report: Report) -> tuple[Input, ...] | None:
+        least, most = spec.input_limits
+        if not least <= len(spec.inputs) <= (most or len(spec.inputs)):
+            wanted = count(least, "input") if most == least else f"at least {count(least, 'input')}"
+            report.error(f"type={spec.type_name} takes {wanted}, got {len(spec.inputs)}", "inputs")
+            return None
+        sources = [self._source(name, layer, report) for name in spec.inputs]
+        layer.trainable = any(source.trainable for source in sources if source)
+        found = [known for source in sources if source and (known := source.as_input()) is not None]
+        return tuple(found) if len(found) == len(sources) else None
+
+    def _source(self, name: str, layer: Wired, report: Report) -> Wired | None:
+        source = self.layers.get(name)
+        if source is None:
+            report.error(f"input {shorten(name)!r} is not defined above{self._why(name, layer)}", "inputs")
+        elif source.declared.is_cost:
+            report.error(f"input {shorten(name)!r} is a cost and has no output", "inputs")
+        elif source.output is not None and source.output.size == 0:
+            report.error(f"input {shorten(name)!r} has no output: its size is 0", "inputs")
+        else:
+            return source
+        return None
+
+    def _why(self, name: str, layer: Wired) -> str:
+        if name == layer.name:
+            return ": it is this layer"
+        if name in self.declarations:
+            return ": it is defined further down"
+        return did_you_mean(name, self.layers)
+
+    def _output(
+        self, layer: Wired, spec: LayerSpec, inputs: tuple[Input, ...], report: Report
+    ) -> Output | None:
+        if isinstance(spec, DataSpec):
+            dim = self.data_dims(spec.data_index)
+            if dim is None:
+                report.error(f"the data have no matrix {spec.data_index}", "dataIdx")
+            return Output(dim) if dim is not None else None
+        if not spec.differentiable and layer.trainable:
+            report.error(f"type={spec.type_name} passes no gradient: no layer below may have weights")
+        output = spec.output(inputs, report)
+        if isinstance(spec, LogregSpec) and isinstance(
+            self.layers[inputs[1].name].declared.spec, SoftmaxSpec
+        ):
+            self._check_classes(inputs[1].output.size, report)
+        return output
+
+    def _check_classes(self, given: int, report: Report) -> None:
+        if self.classes is not None and given != self.classes:
+            report.error(f"the softmax layer has {given} outputs, the data have {self.classes} classes")
+
+    def _matrices(
+        self, layer: Wired, spec: WeightSpec, inputs: Sequence[Input], output: Output, report: Report
+    ) -> tuple[Matrix, ...]:
+        for call in outside_functions(spec):
+            report.warning(f"{call.name} is code from outside: training needs --allow-init-func {call.name}")
+        matrices = tuple(
+            Matrix(shape, deviation, function=spec.weight_function)
+            for shape, deviation in zip(spec.matrices(inputs, output), spec.deviations, strict=True)
+        )
+        if not any(spec.sources):
+            return matrices
+        above = {
+            other.name: Sharer(
+                other.declared.type,
+                other.declared.spec,
+                other.matrices if other.output is not None else None,
+            )
+            for other in self.layers.values()
+        }
+        return resolve_sources(layer.name, spec, matrices, above, report)
+
+    def check_use(self) -> None:
+        """Report layers that no other layer reads; costs need no reader."""
+        used = {name for layer in self.declarations.values() for name in layer.input_names or ()}
+        for layer in self.declarations.values():
+            if layer.type and not layer.is_cost and layer.name not in used:
+                Report(self.problems, layer.section).error("no layer reads this layer")

@@ -1,0 +1,75 @@
+"""Network -> keras.Model and its parameter groups.
+
+Images are (cases, rows, columns, channels) here. Where a layer reads values in another form than the layer
+below makes them (a vector as an image, an image with other channels), they are brought into the original's
+order (channel, row, column) first, in which every vector of a cfg file is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from convnet_cfg.language.network import Network, Owned
+from convnet_cfg.language.params import DEFAULT_DECAY
+from convnet_cfg.model.assembly import Builder, BuiltNetwork, Connections, Cost, Shape, Value
+from convnet_cfg.model.initial import InitFunctions, initial_values
+from convnet_cfg.model.makers import MAKERS
+from convnet_cfg.optim import Group, GroupedOptimizer
+
+__all__ = ["BuiltNetwork", "Cost", "InitFunctions", "Value", "build", "parameter_groups"]
+
+
+def build(
+    network: Network,
+    data_shapes: Sequence[Shape],
+    *,
+    seed: int = 0,
+    decay: str = DEFAULT_DECAY,
+    dtype: str = "float32",
+    functions: InitFunctions | None = None,
+    connections: Connections | None = None,
+) -> BuiltNetwork:
+    """Make the Keras model of a network, its variables at their first values, and its optimizer.
+
+    `data_shapes` are the shapes of one case of each data matrix: images (rows, columns, channels) or vectors.
+    `decay` is the kind of weight decay of layers that name none. `connections` are those of random sparsity,
+    by layer and input, where they are known already; else they are drawn.
+
+    Raises:
+        ConfigError: an init function is not allowed, or does not return what it should.
+    """
+    builder = Builder(network, data_shapes, MAKERS, seed, dtype, functions or InitFunctions(), connections)
+    built = builder.build()
+    built.variables = {owned.name: _variable(built, owned) for owned in network.owned()}
+    for name, value in initial_values(network, seed, builder.functions, built.kernel_images):
+        built.variables[name].assign(value)
+    if network.has_params:
+        built.optimizer = GroupedOptimizer(parameter_groups(built, decay))
+        built.optimizer.build(built.model.trainable_variables)
+    return built
+
+
+def _variable(built: BuiltNetwork, owned: Owned) -> keras.Variable:
+    keras_layer = built.layers[owned.layer.name]
+    return keras_layer.bias if owned.index is None else keras_layer.kernels[owned.index]
+
+
+def parameter_groups(built: BuiltNetwork, decay: str) -> list[Group]:
+    """Return a group for every weight matrix and bias; biases are never decayed."""
+    groups = []
+    for owned in built.network.owned():
+        rule = owned.matrix.rule
+        assert rule is not None
+        groups.append(
+            Group(
+                [built.variables[owned.name]],
+                learning_rate=rule.learning_rate,
+                momentum=rule.momentum,
+                weight_decay=rule.weight_decay,
+                decay="none" if owned.index is None else (rule.decay or decay),
+                name=owned.name,
+            )
+        )
+    return groups

@@ -1,0 +1,254 @@
+"""What is known of a network while its Keras model is put together, and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isqrt
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from convnet_cfg import nn
+from convnet_cfg.language.layer_types import DataSpec, Image, LayerSpec
+from convnet_cfg.language.network import Layer, Matrix, Network
+from convnet_cfg.language.weight_types import FilterSpec
+from convnet_cfg.model.initial import InitFunctions, draw_connections
+from convnet_cfg.optim import GroupedOptimizer
+
+Shape = tuple[int, ...]
+Connections = Mapping[str, tuple[tuple[int, ...] | None, ...]]
+
+
+class Value(NamedTuple):
+    """The output of a layer as a Keras tensor: an image, or a vector in the original's order."""
+
+    tensor: Any
+    image: Image | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost layer: where its inputs are among the model's outputs, and how it is reckoned.
+
+    `values` makes of the inputs a matrix (cases, size), the cost itself in its first column. In tests
+    `test_values` of `test_inputs` counts; where `averaged`, the second of these is averaged over the views.
+    """
+
+    name: str
+    coefficient: float
+    size: int
+    inputs: tuple[str, ...]
+    values: Callable[..., Any]
+    test_inputs: tuple[str, ...]
+    test_values: Callable[..., Any]
+    averaged: bool = False
+
+
+@dataclass
+class BuiltNetwork:
+    """A network as a Keras model that maps the data matrices to what the costs need."""
+
+    network: Network
+    model: keras.Model
+    optimizer: GroupedOptimizer | None
+    costs: tuple[Cost, ...]
+    layers: Mapping[str, keras.layers.Layer]
+    values: Mapping[str, Value]
+    data_indices: tuple[int, ...]
+    kernel_images: Mapping[tuple[str, int], Image | None]
+    connections: Connections
+    variables: Mapping[str, keras.Variable] = field(default_factory=dict)
+
+    @property
+    def dropouts(self) -> dict[str, keras.Variable]:
+        """The states of the generators of dropout masks, by name."""
+        return {
+            f"{name}/dropout": layer.seed_generator.state
+            for name, layer in self.layers.items()
+            if isinstance(layer, nn.MaskDropout)
+        }
+
+
+class Builder:
+    """Goes through the layers in order; each is made by the function that `makers` has for its type."""
+
+    def __init__(
+        self,
+        network: Network,
+        data_shapes: Sequence[Shape],
+        makers: Mapping[type[LayerSpec], Callable[[Builder, Layer], None]],
+        seed: int,
+        dtype: str,
+        functions: InitFunctions,
+        connections: Connections | None,
+    ) -> None:
+        self.network = network
+        self.data_shapes = data_shapes
+        self.makers = makers
+        self.seed = seed
+        self.dtype = dtype
+        self.functions = functions
+        self.known_connections = connections
+        self.values: dict[str, Value] = {}
+        self.layers: dict[str, keras.layers.Layer] = {}
+        self.inputs: list[Any] = []
+        self.data_indices: list[int] = []
+        self.outputs: dict[str, Any] = {}
+        self.costs: list[Cost] = []
+        self.kernel_images: dict[tuple[str, int], Image | None] = {}
+        self.names: set[str] = set()
+        self.connections: dict[str, tuple[tuple[int, ...] | None, ...]] = {}
+
+    def build(self) -> BuiltNetwork:
+        """Return the model."""
+        for number, layer in enumerate(self.network.layers):
+            self.number = number
+            self.makers[type(layer.spec)](self, layer)
+            self._add_dropout(layer)
+        model = keras.Model(self.inputs, self.outputs)
+        return BuiltNetwork(
+            network=self.network,
+            model=model,
+            optimizer=None,
+            costs=tuple(self.costs),
+            layers=self.layers,
+            values=self.values,
+            data_indices=tuple(self.data_indices),
+            kernel_images=self.kernel_images,
+            connections=self.connections,
+        )
+
+    # -- values between layers
+
+    def add(self, layer: Layer, made: keras.layers.Layer, tensors: Any, image: Image | None) -> None:
+        """Apply a Keras layer and keep it and its output under the layer's name."""
+        self.layers[layer.name] = made
+        self.values[layer.name] = Value(made(tensors), image)
+
+    def options(self, layer: Layer) -> dict[str, Any]:
+        """Return the arguments that every Keras layer gets."""
+        return {"name": self.unique_name(layer.name), "dtype": self.dtype}
+
+    def unique_name(self, name: str) -> str:
+        """Return a layer's name in the letters that Keras allows, different from all others."""
+        base = "".join(letter if letter.isalnum() or letter in "_.-" else "_" for letter in name) or "_"
+        names = (base, *(f"{base}_{number}" for number in range(1, len(self.names) + 1)))
+        chosen = next(candidate for candidate in names if candidate not in self.names)
+        self.names.add(chosen)
+        return chosen
+
+    def value(self, layer: Layer, index: int = 0) -> Value:
+        """Return the output that an input of a layer stands for."""
+        return self.values[layer.inputs[index].name]
+
+    def image(self, layer: Layer, channels: int, index: int = 0) -> Value:
+        """Return an input as an image of so many channels."""
+        return self.as_image(self.value(layer, index), channels, layer.inputs[index].output.size)
+
+    def as_image(self, value: Value, channels: int, size: int) -> Value:
+        """Return a value as an image of so many channels."""
+        if value.image is not None and value.image.channels == channels:
+            return value
+        image = Image(channels, isqrt(size // channels))
+        planes = self.reshape((channels, image.side, image.side), self.as_vector(value))
+        return Value(keras.layers.Permute((2, 3, 1), dtype=self.dtype)(planes), image)
+
+    def as_vector(self, value: Value) -> Any:
+        """Return a value as a vector in the original's order."""
+        if value.image is None:
+            return value.tensor
+        tensor = value.tensor
+        if value.image.side > 1:
+            tensor = keras.layers.Permute((3, 1, 2), dtype=self.dtype)(tensor)
+        return self.reshape((value.image.size,), tensor)
+
+    def reshape(self, shape: Shape, tensor: Any) -> Any:
+        """Return the same numbers of each case, in the same order, in another shape."""
+        return keras.layers.Reshape(shape, dtype=self.dtype)(tensor)
+
+    def same_form(self, layer: Layer) -> tuple[list[Any], Image | None]:
+        """Return all inputs as images of one shape, or else as vectors."""
+        values = [self.value(layer, index) for index in range(len(layer.inputs))]
+        images = {value.image for value in values}
+        if len(images) == 1:
+            return [value.tensor for value in values], images.pop()
+        return [self.as_vector(value) for value in values], None
+
+    def _add_dropout(self, layer: Layer) -> None:
+        rate = layer.params.dropout if layer.params else 0.0
+        if not rate or layer.name not in self.values or isinstance(layer.spec, DataSpec):
+            return
+        value = self.values[layer.name]
+        dropout = nn.MaskDropout(
+            rate,
+            seed=int(np.random.SeedSequence([self.seed, self.number]).generate_state(1)[0] >> 1),
+            name=self.unique_name(f"{layer.name}_dropout"),
+            dtype=self.dtype,
+        )
+        self.layers[f"{layer.name}/dropout"] = dropout
+        self.values[layer.name] = Value(dropout(value.tensor), value.image)
+
+    # -- weights
+
+    def sharing(self, layer: Layer) -> dict[str, Any]:
+        """Return which kernels a layer takes from others, and how much its gradient counts for them."""
+        sources: list[Any] = []
+        scales = []
+        for matrix in layer.matrices:
+            if matrix.source is None:
+                sources.append(None)
+                scales.append(1.0)
+                continue
+            same = matrix.source.layer == layer.name
+            owner = self.network[matrix.source.layer]
+            number = matrix.source.number
+            sources.append(number if same else self.layers[owner.name].kernels[number])
+            scales.append(gradient_scale(matrix, owner.matrices[number]))
+        return {"kernel_sources": sources, "gradient_scales": scales}
+
+    def windows(self, layer: Layer, spec: FilterSpec) -> list[nn.Window]:
+        """Return how the filters of each input lie on its image."""
+        chosen = self._connections(layer, spec)
+        self.connections[layer.name] = chosen
+        return [
+            nn.Window(
+                size=spec.sizes[index],
+                strides=spec.strides[index],
+                padding=spec.paddings[index],
+                channels=spec.channels[index],
+                groups=spec.groups[index],
+                filter_channels=spec.filter_channels(index),
+                connections=chosen[index],
+            )
+            for index in range(len(layer.inputs))
+        ]
+
+    def _connections(self, layer: Layer, spec: FilterSpec) -> tuple[tuple[int, ...] | None, ...]:
+        if self.known_connections is not None:
+            return self.known_connections[layer.name]
+        chosen: list[tuple[int, ...] | None] = []
+        for index, matrix in enumerate(layer.matrices):
+            if matrix.source is None or not spec.sparse[index]:
+                chosen.append(draw_connections(layer, index, self.number, self.seed, self.functions))
+            elif matrix.source.layer == layer.name:
+                chosen.append(chosen[matrix.source.number])
+            else:
+                chosen.append(self.connections[matrix.source.layer][matrix.source.number])
+        return tuple(chosen)
+
+    def add_output(self, name: str, tensor: Any) -> str:
+        """Make a tensor an output of the model, and return its name there."""
+        self.outputs[name] = tensor
+        return name
+
+
+def gradient_scale(sharer: Matrix, owner: Matrix) -> float:
+    """Return what the gradient of a sharer's use counts at the owner's rate (spec: params.md section 4.2).
+
+    V = m V - e_owner d W - sum of e_c G_c over all uses c; a use of rate zero sends nothing.
+    """
+    if sharer.rule is None or owner.rule is None or owner.rule.learning_rate <= 0:
+        return 1.0
+    return max(sharer.rule.learning_rate, 0.0) / owner.rule.learning_rate

@@ -1,0 +1,46 @@
+"""The Keras layers and costs that cuda-convnet has and Keras lacks.
+
+Images are (batch, rows, columns, channels) with as many rows as columns, vectors (batch, features).
+Everything computes in the layer's `dtype`, float32 or float64.
+"""
+
+from keras.layers import Softmax
+
+from convnet_cfg.nn.activations import ACTIVATIONS, Activation
+from convnet_cfg.nn.conv import Conv2D
+from convnet_cfg.nn.costs import label_errors, logreg, softmax_logreg, sum_of_squares
+from convnet_cfg.nn.dropout import MaskDropout
+from convnet_cfg.nn.elementwise import Maximum, WeightedSum
+from convnet_cfg.nn.images import BilinearResize, GaussianBlur, Nailbed, RGBToLAB, RGBToYUV
+from convnet_cfg.nn.local import Local2D
+from convnet_cfg.nn.normalization import ContrastNorm2D, CrossMapNorm, ResponseNorm2D
+from convnet_cfg.nn.pooling import AveragePool2D, MaxPool2D
+from convnet_cfg.nn.weighted import Dense
+from convnet_cfg.nn.windows import Window
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "AveragePool2D",
+    "BilinearResize",
+    "ContrastNorm2D",
+    "Conv2D",
+    "CrossMapNorm",
+    "Dense",
+    "GaussianBlur",
+    "Local2D",
+    "MaskDropout",
+    "MaxPool2D",
+    "Maximum",
+    "Nailbed",
+    "RGBToLAB",
+    "RGBToYUV",
+    "ResponseNorm2D",
+    "Softmax",
+    "WeightedSum",
+    "Window",
+    "label_errors",
+    "logreg",
+    "softmax_logreg",
+    "sum_of_squares",
+]

@@ -1,0 +1,101 @@
+"""The element-wise functions (cuda-convnet: neuron), exact at their kinks.
+
+Where automatic differentiation would choose another value at a kink than cuda-convnet, the gradient
+is written out: |x| has -1 at 0, brelu has 0 at both kinks, softrelu has 1 above an output of 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def identity(x):
+    """Return x."""
+    return x
+
+
+def tanh(x, a, b):
+    """Return a * tanh(b * x)."""
+    return a * tf.tanh(b * x)
+
+
+def linear(x, a, b):
+    """Return a * x + b."""
+    return a * x + b
+
+
+@tf.custom_gradient
+def absolute(x):
+    """Return |x|; the gradient at 0 is -1."""
+    return tf.abs(x), lambda gradient: tf.where(x > 0, gradient, -gradient)
+
+
+@tf.custom_gradient
+def softrelu(x):
+    """Return log(1 + exp(x)) up to x = 4, x above (a step of -0.018).
+
+    The gradient is 1 - exp(-y) up to an output y of 4, 1 above.
+    """
+    y = tf.where(x > 4, x, tf.nn.softplus(x))
+    return y, lambda gradient: tf.where(y > 4, gradient, -gradient * tf.math.expm1(-y))
+
+
+def bounded_relu(x, bound):
+    """Return x between 0 and `bound`, else the nearer of the two; the gradient there is 0."""
+
+    @tf.custom_gradient
+    def clip(x):
+        y = tf.minimum(tf.nn.relu(x), bound)
+        return y, lambda gradient: tf.where((y > 0) & (y < bound), gradient, tf.zeros_like(gradient))
+
+    return clip(x)
+
+
+ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    "ident": identity,
+    "logistic": tf.sigmoid,
+    "tanh": tanh,
+    "relu": tf.nn.relu,
+    "brelu": bounded_relu,
+    "abs": absolute,
+    "softrelu": softrelu,
+    "square": tf.square,
+    "sqrt": tf.sqrt,
+    "linear": linear,
+}
+PARAMETER_COUNTS = {"tanh": 2, "brelu": 1, "linear": 2}
+
+
+@keras.saving.register_keras_serializable("convnet_cfg")
+class Activation(keras.layers.Layer):
+    """One of ACTIVATIONS, applied to each value (cuda-convnet: neuron).
+
+    Raises ValueError for an unknown function or a wrong number of parameters. Input and output
+    shape: any.
+    """
+
+    def __init__(self, function: str, parameters: tuple[float, ...] = (), **keras_arguments: Any) -> None:
+        super().__init__(**keras_arguments)
+        if function not in ACTIVATIONS:
+            raise ValueError(f"unknown activation {function!r}, expected one of {', '.join(ACTIVATIONS)}")
+        expected = PARAMETER_COUNTS.get(function, 0)
+        if len(parameters) != expected:
+            raise ValueError(f"{function} takes {expected} parameters, got {len(parameters)}")
+        self.function = function
+        self.parameters = tuple(parameters)
+
+    def call(self, inputs):
+        """Return the function of each value."""
+        return ACTIVATIONS[self.function](inputs, *self.parameters)
+
+    def compute_output_shape(self, input_shape):
+        """Return the input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "function": self.function, "parameters": self.parameters}

@@ -1,0 +1,149 @@
+"""What all layers with weights have in common, and the fully connected layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import keras
+import tensorflow as tf
+
+KernelSource: TypeAlias = "keras.Variable | int | None"
+
+
+def as_list(inputs: Any) -> list[Any]:
+    """Return the inputs of a layer as a list, be it one tensor or several."""
+    return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+
+
+def as_shapes(input_shape: Any) -> list[Any]:
+    """Return the shapes of the inputs of a layer as a list, be it one shape or several."""
+    several = isinstance(input_shape[0], (list, tuple))
+    return list(input_shape) if several else [input_shape]
+
+
+def scale_gradient(tensor: Any, factor: float) -> Any:
+    """Return the tensor itself; its gradient is multiplied by `factor`."""
+    if factor == 1.0:
+        return tensor
+    if factor == 0.0:
+        return tf.stop_gradient(tensor)
+
+    @tf.custom_gradient
+    def scaled(value):
+        return tf.identity(value), lambda gradient: gradient * factor
+
+    return scaled(tensor)
+
+
+class Weighted(keras.layers.Layer):
+    """Base of the layers with one kernel per input and one bias: y = bias + sum of x_i * kernel_i.
+
+    `kernel_sources[i]` is a variable used instead of a kernel of its own, the index of an earlier
+    kernel of this layer, or None. The gradient that this use sends to kernel i is multiplied by
+    `gradient_scales[i]`; the gradient of the input is not.
+
+    Kernels and biases start at zero. Attributes: `kernels` (list of variables) and `bias`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        kernel_sources: Sequence[KernelSource] | None = None,
+        gradient_scales: Sequence[float] | None = None,
+        **keras_arguments: Any,
+    ) -> None:
+        super().__init__(**keras_arguments)
+        self.kernel_sources = tuple(kernel_sources or (None,) * inputs)
+        self.gradient_scales = tuple(gradient_scales or (1.0,) * inputs)
+        if not inputs == len(self.kernel_sources) == len(self.gradient_scales):
+            raise ValueError(
+                f"{inputs} inputs need as many kernel_sources and gradient_scales, "
+                f"got {len(self.kernel_sources)} and {len(self.gradient_scales)}"
+            )
+
+    def kernel_shapes(self, input_shapes: list[Any]) -> list[tuple[int, ...]]:
+        """Return the shape of the kernel of each input."""
+        raise NotImplementedError
+
+    def bias_shape(self) -> tuple[int, ...]:
+        """Return the shape of the bias."""
+        raise NotImplementedError
+
+    def build(self, input_shape: Any) -> None:
+        """Make the variables that are not shared."""
+        shapes = as_shapes(input_shape)
+        if len(shapes) != len(self.kernel_sources):
+            raise ValueError(f"{self.name}: expected {len(self.kernel_sources)} inputs, got {len(shapes)}")
+        self.kernels = []
+        for index, shape in enumerate(self.kernel_shapes(shapes)):
+            self.kernels.append(self._kernel(index, shape))
+        self.bias = self.add_weight(name="bias", shape=self.bias_shape(), initializer="zeros")
+
+    def _kernel(self, index: int, shape: tuple[int, ...]) -> keras.Variable:
+        source = self.kernel_sources[index]
+        if source is None:
+            name = "kernel" if len(self.kernel_sources) == 1 else f"kernel_{index}"
+            return self.add_weight(name=name, shape=shape, initializer="zeros")
+        kernel = self.kernels[source] if isinstance(source, int) else source
+        if tuple(kernel.shape) != tuple(shape):
+            raise ValueError(
+                f"{self.name}: kernel {index} has shape {tuple(shape)}, its source {tuple(kernel.shape)}"
+            )
+        return kernel
+
+    def used_kernels(self) -> list[Any]:
+        """Return the kernels as tensors, each with its gradient scale."""
+        kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
+        return [scale_gradient(*pair) for pair in zip(kernels, self.gradient_scales, strict=True)]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer; shared kernels are references and cannot be among them."""
+        if any(source is not None for source in self.kernel_sources):
+            raise NotImplementedError(f"{self.name}: a layer with shared kernels cannot be serialized alone")
+        return {**super().get_config(), "gradient_scales": self.gradient_scales}
+
+
+@keras.saving.register_keras_serializable("convnet_cfg")
+class Dense(Weighted):
+    """Fully connected layer with one or several inputs (cuda-convnet: fc).
+
+    y = bias + sum over the inputs of x_i @ kernel_i
+
+    Input shapes: (batch, features_i); output shape: (batch, units). Kernels: (features_i, units);
+    bias: (units,). `build` raises ValueError if the number of inputs or the shape of a shared kernel
+    does not fit.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        inputs: int = 1,
+        kernel_sources: Sequence[KernelSource] | None = None,
+        gradient_scales: Sequence[float] | None = None,
+        **keras_arguments: Any,
+    ) -> None:
+        super().__init__(inputs, kernel_sources, gradient_scales, **keras_arguments)
+        self.units = units
+        self.inputs = inputs
+
+    def kernel_shapes(self, input_shapes: list[Any]) -> list[tuple[int, ...]]:
+        """Return (features, units) of each input."""
+        return [(shape[-1], self.units) for shape in input_shapes]
+
+    def bias_shape(self) -> tuple[int, ...]:
+        """Return (units,)."""
+        return (self.units,)
+
+    def call(self, inputs):
+        """Return bias + sum of x @ kernel."""
+        products = [tf.matmul(x, k) for x, k in zip(as_list(inputs), self.used_kernels(), strict=True)]
+        return tf.nn.bias_add(sum(products[1:], products[0]), self.bias)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, units)."""
+        return (as_shapes(input_shape)[0][0], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "units": self.units, "inputs": self.inputs}

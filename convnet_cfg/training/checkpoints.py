@@ -1,0 +1,97 @@
+"""Checkpoints: weights, velocities and counters in one safetensors file, never half written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from convnet_cfg.errors import CheckpointError
+from convnet_cfg.training.position import Position
+
+FORMAT = "convnet-cfg checkpoint 1"
+SUFFIX = ".safetensors"
+
+
+def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+    """Write arrays and counters (anything that JSON can hold) to a new file, or leave everything as it was.
+
+    The file appears under its name only when all of it is on the disk.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    metadata = {"format": FORMAT, "state": json.dumps(state)}
+    try:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata)
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"cannot write checkpoint {path}: {reason(error)}") from None
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return arrays and counters.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or no checkpoint of this program.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(f"{path} is not a checkpoint of convnet-cfg")
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["state"])  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"cannot read checkpoint {path}: {reason(error)}") from None
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def reason(error: Exception) -> str:
+    """Return why a file operation failed, in a few words."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def checkpoints(directory: Path) -> list[tuple[Position, Path]]:
+    """Return the checkpoints of a run directory, oldest position first."""
+    found = []
+    for path in directory.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(ValueError):
+            found.append((Position.parse(path.name.removesuffix(SUFFIX)), path))
+    return sorted(found, key=lambda item: item[0].order)
+
+
+def checkpoint_path(directory: Path, position: Position) -> Path:
+    """Return the file for a position: `12.3.safetensors`."""
+    return directory / f"{position}{SUFFIX}"
+
+
+def prune(directory: Path, newest: Path, budget: int) -> None:
+    """Delete the oldest checkpoints while all together have more than `budget` bytes; never the newest."""
+    kept = [path for _, path in checkpoints(directory)]
+    total = sum(path.stat().st_size for path in kept)
+    for path in kept:
+        if total <= budget:
+            return
+        if path != newest:
+            total -= path.stat().st_size
+            path.unlink()

@@ -1,0 +1,53 @@
+"""What a session tells of its progress; the command line prints it, a test counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convnet_cfg.training.position import Position
+
+Costs = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The costs of a batch, or of a test, as means over its cases."""
+
+    kind: str  # train, test or final-test
+    position: Position  # the batch; for a test, the batch after which it was made
+    costs: Costs
+    cases: int
+    test_batches: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a line of log.jsonl."""
+        line: dict[str, Any] = {"kind": self.kind, "epoch": self.position.epoch, "batch": self.position.batch}
+        if self.test_batches:
+            line["test_batches"] = list(self.test_batches)
+        return {
+            **line,
+            "cases": self.cases,
+            "costs": {name: list(values) for name, values in self.costs.items()},
+        }
+
+
+class Observer:
+    """Hears nothing; overriding a method hears of that."""
+
+    def batch_started(self, epoch: int, batch: int, minibatches: int) -> None:
+        """A training batch begins or goes on."""
+
+    def minibatches_done(self, done: int, minibatches: int) -> None:
+        """So many minibatches of the batch are done."""
+
+    def batch_done(self, result: Result, seconds: float) -> None:
+        """A training batch is done; `seconds` it took, a test after it not counted."""
+
+    def tested(self, result: Result, seconds: float) -> None:
+        """A test is done."""
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint is on the disk."""

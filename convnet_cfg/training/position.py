@@ -1,0 +1,52 @@
+"""Where a training stands: epoch, batch and minibatch (spec: training.md section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Position(NamedTuple):
+    """So much is done: batch number `batch` of epoch `epoch`, wholly, or its first `minibatches` only.
+
+    Epochs count from 1; (0, 0) is before the first batch. `minibatches` is None where the batch is done.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    minibatches: int | None = None
+
+    def __str__(self) -> str:
+        part = f"+{self.minibatches}" if self.minibatches is not None else ""
+        return f"{self.epoch}.{self.batch}{part}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Return the position that `str` made; ValueError for anything else."""
+        whole, plus, minibatches = text.partition("+")
+        epoch, batch = whole.split(".")
+        return cls(int(epoch), int(batch), int(minibatches) if plus else None)
+
+    @property
+    def order(self) -> tuple[int, int, float]:
+        """A key that sorts positions by what is done."""
+        return self.epoch, self.batch, float("inf") if self.minibatches is None else self.minibatches
+
+    def next_batch(self, batches: Sequence[int]) -> tuple[int, int]:
+        """Return epoch and number of the batch to train on next.
+
+        A batch that is not in the range is followed by the first of the range, in the same epoch.
+        """
+        if self.minibatches is not None:
+            return self.epoch, self.batch
+        if self.epoch == 0:
+            return 1, batches[0]
+        if self.batch not in batches:
+            return self.epoch, batches[0]
+        index = list(batches).index(self.batch) + 1
+        return (self.epoch, batches[index]) if index < len(batches) else (self.epoch + 1, batches[0])
+
+
+def batches_done(epoch: int, batch: int, batches: Sequence[int]) -> int:
+    """Return how many batches a training over this range has done with this one."""
+    return len(batches) * (epoch - 1) + list(batches).index(batch) + 1

@@ -1,0 +1,18 @@
+"""The networks and recipes that come along: the repository's `layers/` and `configs/`."""
+
+from .files import find_config, find_layers, names
+from .recipes import Cost, Data, Expected, FinalTest, Measurement, Recipe, Stage, load_recipe
+
+__all__ = [
+    "Cost",
+    "Data",
+    "Expected",
+    "FinalTest",
+    "Measurement",
+    "Recipe",
+    "Stage",
+    "find_config",
+    "find_layers",
+    "load_recipe",
+    "names",
+]

@@ -1,0 +1,206 @@
+import json
+import re
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from convnet_cfg.data import REGISTRY, DataProvider, open_provider, register
+from convnet_cfg.errors import DataError, UsageError
+
+LIST = """
+  cifar            images of a batch directory, mean subtracted
+  cifar-cropped    the same in crops: random ones and flips to train, the centre or 10 views to test
+  digits           scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path
+  dummy-cn-n       512 random cases of n values, labels 0 to 9; needs no data path
+  dummy-labeled-n  the same as dummy-cn-n
+  module.Class     a DataProvider class of your own"""
+
+
+def usage_error(*arguments, **options):
+    with pytest.raises(UsageError) as error:
+        open_provider(*arguments, **options)
+    assert error.value.exit_code == 2
+    return str(error.value)
+
+
+@pytest.fixture
+def empty_place():
+    """Take away what a test registers."""
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("ciffar", " (did you mean 'cifar'?)"),
+        ("cifar-croped", " (did you mean 'cifar-cropped'?)"),
+        ("dummy-cm-192", " (did you mean 'dummy-cn-n'?)"),
+        ("dummy-cn", " (did you mean 'dummy-cn-n'?)"),
+        ("dummy-cn-0", " (did you mean 'dummy-cn-n'?)"),
+        ("labeled-memory", ""),
+        ("", ""),
+    ],
+)
+def test_unknown_name(name, guess):
+    assert usage_error(name) == f"no data provider {name!r}{guess}; there are{LIST}"
+
+
+@pytest.mark.parametrize("name", ["cifar", "cifar-cropped"])
+def test_no_path(name):
+    assert usage_error(name) == f"data provider {name!r} needs a data path"
+
+
+def test_unknown_option(tmp_path):
+    assert usage_error("cifar-cropped", tmp_path, crop_boarder=4) == (
+        "data provider 'cifar-cropped' takes crop_border, test_views, "
+        "not 'crop_boarder' (did you mean 'crop_border'?)"
+    )
+    assert (
+        usage_error("cifar", tmp_path, crop_border=4)
+        == "data provider 'cifar' takes no options, not 'crop_border'"
+    )
+
+
+class LegacyDraws:
+    """The Generator calls of the dummy provider, answered by numpy's legacy generator as the original did."""
+
+    def __init__(self):
+        self.state = np.random.RandomState(5)
+
+    def random(self, shape, dtype):
+        return self.state.rand(*shape).astype(dtype)
+
+    def integers(self, low, high, shape, dtype):
+        return self.state.randint(low, high, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("name", ["dummy-cn-192", "dummy-labeled-192"])
+def test_dummy_as_the_original(tiny, name):
+    provider = open_provider(name)
+    assert provider.shapes == ((192,), (1,))
+    assert provider.num_classes == 10
+    matrices = provider.prepare_training(provider.training_arrays(1, LegacyDraws()))
+    expected = json.loads((tiny / "providers-v1.json").read_text())["dummy-cn-192, numpy legacy seed 5"][2]
+    for matrix, part in zip(matrices, expected, strict=True):
+        matrix = np.asarray(matrix).T
+        assert list(matrix.shape) == part["shape"]
+        assert matrix.sum(dtype=np.float64) == pytest.approx(part["sum"], rel=1e-12)
+        for place, value in part["elements"]:
+            assert matrix[tuple(place)] == np.float32(value)
+
+
+def test_dummy_batches():
+    provider = open_provider("dummy-cn-12", "ignored")
+    provider.check_range(range(100))
+    first, again = (provider.training_arrays(1, np.random.default_rng(7))[0] for _ in range(2))
+    assert np.array_equal(first, again)
+    assert first.dtype == np.float32
+    values, labels = provider.test_arrays(3)
+    assert np.array_equal(values, provider.test_arrays(3)[0])
+    assert not np.array_equal(values, provider.test_arrays(4)[0])
+    assert (values.min() >= 0, values.max() < 1, set(labels.tolist())) == (True, True, set(range(10)))
+
+
+def test_the_example_in_the_documentation(tmp_path, monkeypatch, empty_place):
+    """The code of DataProvider's docstring, saved as a module in the working directory."""
+    example = re.search(r"        import numpy.*?return images.*?\n", DataProvider.__doc__, re.DOTALL)
+    (tmp_path / "stripes_example.py").write_text(textwrap.dedent(example[0]))
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    provider = open_provider("stripes_example.Stripes", noise=0.0)
+    assert sys.path == before
+    provider.check_range([1, 4])
+    with pytest.raises(DataError, match="^Stripes: batch 5 missing; there are 1, 2, 3 and 4$"):
+        provider.check_range([5])
+    assert provider.label_names == ["0", "1"]
+    images, labels = provider.prepare_training(provider.training_arrays(1, np.random.default_rng(0)))
+    assert (images.shape, labels.shape) == ((100, 8, 8, 1), (100, 1))
+    assert images.dtype == labels.dtype == "float32"
+    rows = images.numpy()[:, 0, :, 0].mean(axis=1)
+    assert np.array_equal(rows, np.where(labels[:, 0] == 0, 1.0, 0.5))
+    register("stripes", "rows or columns")(type(provider))
+    assert open_provider("stripes", noise=0.5).noise == 0.5
+    assert usage_error("stripes", nois=1) == (
+        "data provider 'stripes' takes noise, not 'nois' (did you mean 'noise'?)"
+    )
+
+
+def test_prepare_test_reshapes_too():
+    class Flat(DataProvider):
+        shapes = ((2, 2, 1),)
+
+    (images,) = Flat().prepare_test((np.arange(8).reshape(2, 4),))
+    assert images.numpy().tolist() == [[[[0], [1]], [[2], [3]]], [[[4], [5]], [[6], [7]]]]
+    with pytest.raises(NotImplementedError, match="Flat must define test_arrays"):
+        Flat().training_arrays(1, np.random.default_rng(0))
+
+
+def test_a_registered_function(empty_place):
+    @register("mine", "a provider of my own")
+    def mine(path, *, size=1):
+        return open_provider(f"dummy-cn-{size}")
+
+    assert open_provider("mine", size=5).shapes == ((5,), (1,))
+    with pytest.raises(ValueError, match="^there is already a data provider 'mine'$"):
+        register("mine", "again")(mine)
+    register("wrong", "not a provider")(lambda path: 3)
+    assert usage_error("wrong") == "data provider 'wrong' made a int, not a DataProvider"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "no_such_module.Mine",
+            "cannot import data provider 'no_such_module.Mine': "
+            "ModuleNotFoundError: No module named 'no_such_module'",
+        ),
+        (
+            "convnet_cfg.errors.Mine",
+            "cannot import data provider 'convnet_cfg.errors.Mine': "
+            "AttributeError: module 'convnet_cfg.errors' has no attribute 'Mine'",
+        ),
+        ("os.system", "'os.system' is not a subclass of convnet_cfg.data.DataProvider"),
+        (
+            "convnet_cfg.errors.DataError",
+            "'convnet_cfg.errors.DataError' is not a subclass of convnet_cfg.data.DataProvider",
+        ),
+        (".Mine", "cannot import data provider '.Mine': ValueError: Empty module name"),
+    ],
+)
+def test_own_class_that_cannot_be_had(name, expected):
+    assert usage_error(name) == expected
+
+
+def test_own_module_with_a_fault(tmp_path, monkeypatch):
+    (tmp_path / "faulty_example.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    assert usage_error("faulty_example.Mine") == (
+        "cannot import data provider 'faulty_example.Mine': ZeroDivisionError: division by zero"
+    )
+
+
+def test_digits_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert usage_error("digits") == (
+        "data provider 'digits' needs scikit-learn: pip install 'convnet-cfg[demo]'"
+    )
+
+
+def test_tensorflow_is_not_imported_for_data_alone(make_folder):
+    code = f"""
+    import sys, numpy
+    from convnet_cfg.data import open_provider
+    provider = open_provider("cifar-cropped", {str(make_folder())!r})
+    provider.check_range([1])
+    provider.training_arrays(1, numpy.random.default_rng(0))
+    assert provider.mean.shape == (4, 4, 3)
+    assert not {{"tensorflow", "keras", "sklearn"}} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)

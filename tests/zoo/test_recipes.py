@@ -1,0 +1,317 @@
+"""Recipes: what the shipped ones say, and what is wrong with others."""
+
+from pathlib import Path
+
+import pytest
+
+from convnet_cfg.errors import ConfigError, UsageError
+from convnet_cfg.zoo import Cost, Data, Expected, FinalTest, Measurement, Stage, load_recipe, names
+
+VALID = """\
+title: A test
+pair: digits
+data:
+  provider: digits
+  train_range: 1-3
+  test_range: 4
+stages:
+  - epochs: 2
+final_test:
+  test_range: 4
+expected:
+  source: nobody
+"""
+
+# epochs in all, factor, first and last training batch (spec/experiments.md, sections 1, 1.1 and 1.2)
+STAGES = {
+    "cifar10-80sec": [(8, 1, 1, 5), (10, 0.1, 1, 5)],
+    "cifar10-19pct": [(120, 1, 1, 5), (130, 0.1, 1, 5), (140, 0.01, 1, 5)],
+    "cifar10-18pct": [(120, 1, 1, 5), (130, 0.1, 1, 5), (140, 0.01, 1, 5)],
+    "cifar10-conv-local-13pct": [(100, 1, 1, 4), (140, 1, 1, 5), (150, 0.1, 1, 5), (160, 0.01, 1, 5)],
+    "cifar10-conv-local-11pct": [(350, 1, 1, 4), (500, 1, 1, 5), (510, 0.1, 1, 5), (520, 0.01, 1, 5)],
+}
+PUBLISHED = {
+    "cifar10-80sec": 26,
+    "cifar10-19pct": 19,
+    "cifar10-18pct": 18,
+    "cifar10-conv-local-13pct": 13,
+    "cifar10-conv-local-11pct": 11,
+    "example": None,
+    "digits": None,
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="recipe.yaml"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def problems(path):
+    with pytest.raises(ConfigError) as error:
+        load_recipe(path)
+    return [str(problem).removeprefix(f"{path}:") for problem in error.value.problems]
+
+
+# -- the shipped recipes
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_shipped_recipe_is_found_by_name_and_trains_the_pair_of_its_name(name):
+    recipe = load_recipe(name)
+    assert recipe.name == recipe.pair == name
+    assert [path.name for path in recipe.files] == [f"{name}.cfg", f"{name}.params.cfg"]
+    assert recipe.expected.published_error_percent == PUBLISHED[name]
+    assert recipe.cost is not None
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_stages_are_those_of_the_spec(name):
+    recipe = load_recipe(name)
+    assert [
+        (stage.epochs, stage.rate_factor, stage.train_range[0], stage.train_range[-1])
+        for stage in recipe.stages
+    ] == STAGES[name]
+    assert recipe.minibatch == 128
+    assert recipe.final_test.test_range == range(6, 7)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("cifar10")])
+def test_crops_and_views_belong_to_the_local_networks(name):
+    recipe = load_recipe(name)
+    if "local" in name:
+        assert (recipe.data.provider, recipe.data.crop_border) == ("cifar-cropped", 4)
+        assert all(stage.test_range == range(5, 6) for stage in recipe.stages)
+    else:
+        assert (recipe.data.provider, recipe.data.crop_border) == ("cifar", None)
+        assert all(stage.test_range == range(6, 7) for stage in recipe.stages)
+    assert recipe.final_test.multiview == ("local" in name)
+    assert recipe.expected.uncertain
+
+
+def test_digits_trains_on_three_batches_and_has_a_bound():
+    recipe = load_recipe("digits")
+    assert recipe.data == Data(
+        provider="digits", crop_border=None, train_range=range(1, 4), test_range=range(4, 5)
+    )
+    assert recipe.expected.accepted_error_percent == 3
+
+
+# -- reading
+
+
+def test_defaults(write):
+    recipe = load_recipe(write(VALID))
+    assert recipe.name == "recipe"
+    assert (recipe.minibatch, recipe.seed, recipe.test_frequency, recipe.cost) == (128, None, None, None)
+    assert recipe.stages == (
+        Stage(epochs=2, rate_factor=1.0, train_range=range(1, 4), test_range=range(4, 5), note=""),
+    )
+    assert recipe.final_test == FinalTest(test_range=range(4, 5), multiview=False)
+
+
+def test_every_key(write):
+    recipe = load_recipe(
+        write(
+            """\
+title: >
+  A longer
+  title
+pair: digits
+data: {provider: cifar-cropped, crop_border: 2, train_range: 1-5, test_range: 6}
+minibatch: 64
+seed: 0
+test_frequency: 13
+stages:
+  - {epochs: 1, rate_factor: 1e-2, train_range: 2, test_range: 0, note: first}
+final_test: {test_range: 6, multiview: yes}
+expected:
+  published_error_percent: 12.5
+  accepted_error_percent: 13
+  source: nobody
+  uncertain: [one, two]
+  measured:
+    - {error_percent: 12, data: all, note: once}
+cost: {parameters: 1, multiply_adds: 2, time: little}
+"""
+        )
+    )
+    assert recipe.title == "A longer title"
+    assert (recipe.minibatch, recipe.seed, recipe.test_frequency) == (64, 0, 13)
+    assert recipe.data.crop_border == 2
+    assert recipe.stages == (
+        Stage(epochs=1, rate_factor=0.01, train_range=range(2, 3), test_range=range(0, 1), note="first"),
+    )
+    assert recipe.final_test == FinalTest(test_range=range(6, 7), multiview=True)
+    assert recipe.expected == Expected(
+        published_error_percent=12.5,
+        accepted_error_percent=13.0,
+        source="nobody",
+        uncertain=("one", "two"),
+        measured=(Measurement(error_percent=12.0, data="all", note="once"),),
+    )
+    assert recipe.cost == Cost(parameters=1, multiply_adds=2, time="little")
+
+
+def test_a_file_on_disk_is_taken_before_a_shipped_recipe(write, tmp_path, monkeypatch):
+    write(VALID, "cifar10-80sec")
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("cifar10-80sec").title == "A test"
+    assert load_recipe("cifar10-80sec.yaml").pair == "cifar10-80sec"
+
+
+def test_a_pair_beside_the_recipe_is_taken_before_a_shipped_one(write):
+    layers, params = write("", "digits.cfg"), write("", "digits.params.cfg")
+    assert load_recipe(write(VALID)).files == (layers, params)
+
+
+# -- what can be wrong
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("title: A test\n", "", "1:1: title is missing: expected a text"),
+        ("title: A test", "title:", "1:1: title is missing: expected a text"),
+        ("title: A test", 'title: ""', "1:1: title must be a text, got ''"),
+        ("title:", "tilte: x\ntitle:", "1:1: unknown key 'tilte' (did you mean 'title'?)"),
+        ("title:", "[a, b]: x\ntitle:", "1:1: unknown key '?'"),
+        ("title:", "title: x\ntitle:", "2:1: title is given twice"),
+        ("title: A test", "title: [A, test]", "1:1: title must be a text, not a list or keys with values"),
+        ("title: A test", "title: !!python/name:os.system x", None),
+        ("pair: digits", "pair: ../digit", None),
+        ("provider: digits", "", "3:1: [data] provider is missing: expected a text"),
+        ("  train_range: 1-3\n", "  trainrange: 1-3\n", None),
+        (
+            "1-3",
+            "3-1",
+            "5:3: [data] train_range must be a range of batches such as 1-5 or 6, got '3-1'",
+        ),
+        ("1-3", "1-4", "10:3: [final_test] batch 4 is not held out: a stage trains on it"),
+        ("epochs: 2", "epochs: 0", "8:5: [stages.1] epochs must be an integer >= 1, got '0'"),
+        ("epochs: 2", "epochs: 2.0", "8:5: [stages.1] epochs must be an integer >= 1, got '2.0'"),
+        ("epochs: 2", "epochs: 1e9", "8:5: [stages.1] epochs must be an integer >= 1, got '1e9'"),
+        (
+            "epochs: 2",
+            "epochs: 2\n  - epochs: 2",
+            "9:5: [stages.2] epochs must be more than the 2 of the stage before, got 2: "
+            "they count from the start of the training",
+        ),
+        (
+            "epochs: 2",
+            "epochs: 2\n    rate_factor: 0",
+            "9:5: [stages.1] rate_factor must be a number > 0, got '0'",
+        ),
+        (
+            "epochs: 2",
+            "epochs: 2\n    rate_factor: .nan",
+            "9:5: [stages.1] rate_factor must be a number > 0, got '.nan'",
+        ),
+        (
+            "epochs: 2",
+            "3",
+            "8:5: [stages.1] expected keys with values (epochs, rate_factor, train_range, test_range, note)",
+        ),
+        ("  - epochs: 2", "  epochs: 2", None),
+        ("stages:\n  - epochs: 2", "stages: []", "7:1: stages has no item: expected at least one"),
+        (
+            "source: nobody",
+            "source: nobody\n  uncertain: [a, '']",
+            "13:18: [expected.uncertain.2] item 2 must be a text, got ''",
+        ),
+        (
+            "source: nobody",
+            "source: nobody\n  published_error_percent: 126",
+            "13:3: [expected] published_error_percent must be a number from 0 to 100, got '126'",
+        ),
+        (
+            "test_range: 4\nexpected",
+            "test_range: 4\n  multiview: yes\nexpected",
+            "11:3: [final_test] multiview needs crops: data has no crop_border",
+        ),
+        ("test_range: 4\nexpected", "test_range: 4\n  multiview: maybe\nexpected", None),
+        ("data:", "seed: -1\ndata:", "3:1: seed must be an integer >= 0, got '-1'"),
+    ],
+)
+def test_a_problem_is_explained_at_its_place(write, old, new, expected):
+    assert old in VALID
+    found = problems(write(VALID.replace(old, new, 1)))
+    if expected is None:
+        assert found
+    else:
+        assert expected in found
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file(write):
+    text = "titel: x\npair: digits\ndata: 3\nstages:\n  - epochs: many\n  - rate: 1\nminibatch: 0\n"
+    assert problems(write(text)) == [
+        "1:1: unknown key 'titel' (did you mean 'title'?)",
+        "1:1: title is missing: expected a text",
+        "1:1: final_test is missing: expected keys with values (test_range, multiview)",
+        "1:1: expected is missing: expected keys with values (published_error_percent, "
+        "accepted_error_percent, source, uncertain, measured)",
+        "3:1: data must be keys with values (provider, crop_border, train_range, test_range)",
+        "5:5: [stages.1] epochs must be an integer >= 1, got 'many'",
+        "6:5: [stages.2] unknown key 'rate'",
+        "6:5: [stages.2] epochs is missing: expected an integer >= 1",
+        "7:1: minibatch must be an integer >= 1, got '0'",
+    ]
+
+
+def test_an_unknown_pair_gets_a_suggestion(write):
+    (problem,) = problems(write(VALID.replace("pair: digits", "pair: digit")))
+    assert problem.startswith("2:1: there is no file 'digit'")
+    assert "(did you mean 'digits'?)" in problem
+
+
+def test_a_pair_that_lacks_its_parameter_file_is_reported(write):
+    layers = write("", "own.cfg")
+    assert problems(write(VALID.replace("pair: digits", "pair: own"))) == [
+        f"2:1: there is no file {layers.with_name('own.params.cfg')}"
+    ]
+
+
+def test_tags_are_refused_and_nothing_is_constructed(write, tmp_path):
+    made = tmp_path / "made"
+    text = VALID.replace("A test", f"!!python/object/apply:pathlib.Path.touch ['{made}']")
+    assert problems(write(text)) == [
+        "1:1: title has the tag 'tag:yaml.org,2002:python/object/apply:pathlib.Path.touch': a recipe has none"
+    ]
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "1:1: expected keys with values"),
+        ("# nothing\n", "1:1: expected keys with values"),
+        ("- a\n", "1:1: expected keys with values"),
+        ("a: b: c\n", "1:5: this is not YAML: mapping values are not allowed here"),
+        ("a: 1\n---\nb: 2\n", "2:1: this is not YAML: but found another document"),
+        ("\tx: 1\n", "1:1: this is not YAML: found character '\\t' that cannot start any token"),
+        ("x: \0\n", "1:1: this is not YAML: special characters are not allowed"),
+        (b"x: \xff\xfe\n", "1:1: this is not YAML: "),
+        ("[" * 3000, "1:1: this is not YAML: nested too deeply"),
+        ("a: *b\n", "1:4: this is not YAML: found undefined alias"),
+    ],
+)
+def test_what_is_no_mapping_is_explained(write, text, place):
+    (problem,) = problems(write(text))
+    assert problem.startswith(place)
+
+
+def test_an_alias_to_itself_ends(write):
+    assert problems(write("data: &a\n  data: *a\n"))
+
+
+def test_neither_a_file_nor_a_shipped_recipe(tmp_path):
+    with pytest.raises(UsageError, match=r"no recipe of that name comes along \(did you mean 'digits'\?\)"):
+        load_recipe("digit")
+    with pytest.raises(UsageError, match="there is no file"):
+        load_recipe(tmp_path / "none.yaml")
+    with pytest.raises(UsageError, match="there is no file"):
+        load_recipe(Path("\0"))

@@ -1,0 +1,105 @@
+"""Finding the shipped files: in a checkout, in a wheel, and not at all."""
+
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import convnet_cfg.zoo.files as files
+from convnet_cfg.errors import UsageError
+from convnet_cfg.zoo import find_config, find_layers, names
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("given", ["cifar10-80sec", "cifar10-80sec.cfg", "cifar10-80sec.params.cfg"])
+def test_a_network_is_found_with_or_without_an_ending(given):
+    layers, params = find_layers(given)
+    assert layers == ROOT / "layers" / "cifar10-80sec.cfg"
+    assert params == ROOT / "layers" / "cifar10-80sec.params.cfg"
+
+
+@pytest.mark.parametrize("given", ["digits", "digits.yaml"])
+def test_a_recipe_is_found_with_or_without_its_ending(given):
+    assert find_config(given) == ROOT / "configs" / "digits.yaml"
+
+
+def test_each_network_has_both_files_and_a_recipe():
+    assert all(path.is_file() for name in names() for path in (*find_layers(name), find_config(name)))
+    assert {path.stem for path in (ROOT / "configs").iterdir()} == set(names())
+    assert len(list((ROOT / "layers").iterdir())) == 2 * len(names())
+
+
+def test_an_unknown_network_gets_a_suggestion_and_the_list():
+    with pytest.raises(UsageError) as error:
+        find_layers("cifar10-80secs")
+    assert str(error.value) == (
+        "there is no file 'cifar10-80secs', and no network of that name comes along "
+        f"(did you mean 'cifar10-80sec'?); there are {', '.join(names())}"
+    )
+
+
+@pytest.mark.parametrize("find", [find_layers, find_config])
+@pytest.mark.parametrize(
+    "given", ["", "../layers/digits", "layers/digits.cfg", "digit*", ".", "cifar10", "\0"]
+)
+def test_only_whole_names_are_found(find, given):
+    with pytest.raises(UsageError):
+        find(given)
+
+
+def test_an_installation_without_the_files_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PACKAGE", tmp_path)
+    monkeypatch.setattr(files, "CHECKOUT", tmp_path)
+    with pytest.raises(UsageError, match="this installation of convnet-cfg lacks its layers/"):
+        names()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    if importlib.util.find_spec("hatchling") is None:
+        pytest.skip("hatchling is not installed")
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_a_wheel_has_every_shipped_file(wheel):
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    shipped = [path for kind in ("layers", "configs") for path in (ROOT / kind).iterdir()]
+    assert shipped
+    assert {f"convnet_cfg/zoo/{path.parent.name}/{path.name}" for path in shipped} <= inside
+
+
+def test_a_wheel_installs_one_top_level_name(wheel):
+    top = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"convnet_cfg"}
+
+
+def test_a_wheel_finds_its_own_files(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
+        "from convnet_cfg.zoo import find_layers, load_recipe, names\n"
+        "print(*names()); print(*find_layers('digits'), load_recipe('digits').path, sep='\\n')"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    listed, *paths = run.stdout.splitlines()
+    zoo = tmp_path / "site" / "convnet_cfg" / "zoo"
+    assert listed.split() == list(names())
+    assert [Path(path) for path in paths] == [
+        zoo / "layers" / "digits.cfg",
+        zoo / "layers" / "digits.params.cfg",
+        zoo / "configs" / "digits.yaml",
+    ]
+
+
+def test_the_zoo_imports_neither_keras_nor_tensorflow():
+    code = "import sys, convnet_cfg.zoo; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
