@@ -4,7 +4,7 @@ from convnet_cfg.data.batches import Batch, BatchDirectory
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
-from convnet_cfg.data.registry import REGISTRY, open_provider, register
+from convnet_cfg.data.registry import REGISTRY, open_provider, options_of, register
 
 __all__ = [
     "REGISTRY",
@@ -15,5 +15,6 @@ __all__ = [
     "ImageProvider",
     "load_pickle",
     "open_provider",
+    "options_of",
     "register",
 ]

@@ -76,6 +76,15 @@ def option_names(factory: Factory) -> list[str]:
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
+def options_of(name: str) -> list[str]:
+    """Return the names of the options that the provider of this name takes.
+
+    Raises:
+        UsageError: there is no such provider.
+    """
+    return option_names(_find(name, None)[0])
+
+
 def _find(name: str, path: str | os.PathLike[str] | None) -> tuple[Factory, Any]:
     """Return what makes the provider, and its argument."""
     if name in REGISTRY and not name.endswith("-n"):

@@ -6,6 +6,7 @@ from today's `configparser` in nearly every rule about comments, indentation and
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -121,8 +122,9 @@ def parse_sections(text: str, file: str) -> dict[str, Section]:
 
 def _decode(content: bytes) -> str:
     """Return the text: UTF-8 where it is, else Latin-1, in which any bytes are text."""
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError:
         return content.decode("latin-1")
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from ..errors import Problem
 from .builder import MODES, Pair
 from .declaring import Declared
 from .layer_types import DataSpec, ImageSpec, LogregSpec, MaxSpec, NeuronSpec, SumSpec
+from .spec import count
 from .weight_types import FilterSpec
 from .wiring import Wired, wire_layers
 
 SMALL_SIDES = (32, 24, 28)
 LARGE_SIDES = (224, 227)
-OTHER_SIDES = (64, 48, 96, 128, 192, 256, 110, 112, 56, 120, 20, 60, 16)
+OTHER_SIDES = (64, 48, 20, 96, 128, 192, 256, 110, 112, 56, 120, 60, 16)
 ANY_SIDES = range(4, 301)
 DEFAULT_CHANNELS = 3
 DEFAULT_SIZE = DEFAULT_CHANNELS * SMALL_SIDES[0] ** 2
@@ -85,7 +87,7 @@ class _Guesser:
         reasons = []
         for index, channels in sorted(self.channels.items()):
             known.setdefault(index, channels * side**2)
-            reasons.append(f"{channels} channels of {side} x {side}")
+            reasons.append(f"{count(channels, 'channel')} of {side} x {side}")
         _, wired = self._wire(known)
         for name, index in self.indices.items():
             if index not in known:
@@ -96,7 +98,7 @@ class _Guesser:
         return problems, Guess(dims, tuple(dict.fromkeys(reasons)) or ("labels only",), problems == 0)
 
     def _wire(self, known: Mapping[int, int]) -> tuple[int, Mapping[str, Wired]]:
-        problems = list(self.pair.problems)
+        problems: list[Problem] = []
         wired = wire_layers(self.pair.declarations, known.get, self.classes, problems)
         return sum(problem.severity in MODES[self.mode] for problem in problems), wired
 

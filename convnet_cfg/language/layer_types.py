@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 from .kinds import FLAG, INTEGER, NAME, NUMBER, at_least, number_between, one_of, read_integer
 from .neurons import V1_NEURONS, Neuron, neuron_kind
 from .params import CostParams, LayerParams, NormParams
-from .spec import Report, key
+from .spec import Report, count, key
 
 
 class Image(NamedTuple):
@@ -146,11 +146,12 @@ class SumSpec(LayerSpec):
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """The common size; coefficients, where given, must be one for each input."""
         given = len(self.coefficients) if self.coefficients is not None else len(inputs)
+        numbers = f"{count(given, 'value')} for {count(len(inputs), 'input')}"
         if given < len(inputs):
-            report.error(f"coeffs has {given} values for {len(inputs)} inputs", "coeffs")
+            report.error(f"coeffs has {numbers}", "coeffs")
         elif given > len(inputs):
             report.suspect(
-                f"coeffs has {given} values for {len(inputs)} inputs (the original ignored those left over)",
+                f"coeffs has {numbers} (the original ignored those left over)",
                 "coeffs",
             )
         return common_output(inputs, report)

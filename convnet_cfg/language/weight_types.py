@@ -113,14 +113,14 @@ class FilterSpec(WeightSpec):
         sides = [self._side(index, source, report) for index, source in enumerate(inputs)]
         if None in sides:
             return None
-        made = {
+        made = dict.fromkeys(
             Image(self.total_filters(index), side) for index, side in enumerate(sides) if side is not None
-        }
+        )
         if len(made) > 1:
             each = ", ".join(f"{image.channels} filters on {image.side} x {image.side}" for image in made)
             report.error(f"the inputs must give one output grid and number of filters, not {each}", "inputs")
             return None
-        return image_output(made.pop())
+        return image_output(next(iter(made)))
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
         """Filter channels times filter pixels by filters."""

@@ -37,42 +37,48 @@ def _max_pool_gradient(span: Span) -> Any:
     reaches over cells o, o + 1, ..., so that a pixel of cell u is compared with windows u, u - 1, ...
     XLA turns all of it into one pass over the image, about as fast as copying it.
     """
-    reach = -(-span.size // span.strides)
-    first, lead = divmod(span.before, span.strides)
-    cells = -(-(span.side + lead) // span.strides)
-    around = (lead, cells * span.strides - lead - span.side)
-    inside = [np.arange(span.strides) + step * span.strides < span.size for step in range(reach)]
-
-    def windows(values, row, column, fill):
-        values = _take(values, first - row, cells, fill, axis=1)
-        return _take(values, first - column, cells, fill, axis=2)[:, :, None, :, None]
+    steps = [divmod(index, span.reach) for index in range(span.reach**2)]
+    cells = -(-(span.side + span.lead) // span.strides)
+    around = (span.lead, cells * span.strides - span.lead - span.side)
+    inside = slice(span.lead, span.lead + span.side)
 
     @tf.function(jit_compile=True, autograph=False)
     def gradient_function(image, output, gradient):
         channels = image.shape[3]
         grid = tf.pad(image, [(0, 0), around, around, (0, 0)])
         grid = tf.reshape(grid, (-1, cells, span.strides, cells, span.strides, channels))
-        total = tf.zeros_like(grid)
-        for row in range(reach):
-            for column in range(reach):
-                covered = inside[row][:, None, None, None] & inside[column][:, None]
-                equal = (grid == windows(output, row, column, math.inf)) & covered
-                total += tf.where(equal, windows(gradient, row, column, 0.0), tf.zeros_like(grid))
+        parts = []
+        for step in steps:
+            equal = grid == _windows(output, span, step, cells, math.inf)
+            for axis, cells_before in enumerate(step):
+                if not (covered := _covered(span, cells_before)).all():
+                    equal &= covered.reshape((-1, 1, 1, 1) if axis == 0 else (-1, 1))
+            parts.append(tf.where(equal, _windows(gradient, span, step, cells, 0.0), tf.zeros((), grid.dtype)))
+        total = sum(parts[1:], parts[0])
         total = tf.reshape(total, (-1, cells * span.strides, cells * span.strides, channels))
-        return total[:, lead : lead + span.side, lead : lead + span.side]
+        return total[:, inside, inside]
 
     return gradient_function
 
 
-def _take(values: Any, first: int, count: int, fill: float, axis: int) -> Any:
-    """Return `count` slices of an axis from `first` on, `fill` where there are none."""
-    length = values.shape[axis]
-    start, stop = min(max(first, 0), length), min(max(first + count, 0), length)
+def _covered(span: Span, cells_before: int) -> np.ndarray:
+    """Return which pixels of a cell a window reaches that begins so many cells before it."""
+    return np.arange(span.strides) + span.strides * cells_before < span.size
+
+
+def _windows(values: Any, span: Span, step: tuple[int, int], cells: int, fill: float) -> Any:
+    """Return, for each cell, the value of the window that begins `step` cells before it, or `fill`.
+
+    Shapes: (batch, count, count, channels) -> (batch, cells, 1, cells, 1, channels).
+    """
     cut, around = [slice(None)] * 4, [(0, 0)] * 4
-    cut[axis] = slice(start, max(start, stop))
-    low = min(max(-first, 0), count)
-    around[axis] = (low, count - low - max(stop - start, 0))
-    return tf.pad(values[tuple(cut)], around, constant_values=fill)
+    for axis in (1, 2):
+        first = span.before // span.strides - step[axis - 1]
+        start, stop = (min(max(place, 0), span.count) for place in (first, first + cells))
+        cut[axis] = slice(start, stop)
+        low = min(max(-first, 0), cells)
+        around[axis] = (low, cells - low - (stop - start))
+    return tf.pad(values[tuple(cut)], around, constant_values=fill)[:, :, None, :, None]
 
 
 def average_pool(image: Any, span: Span) -> Any:

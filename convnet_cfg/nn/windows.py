@@ -53,6 +53,16 @@ class Span:
         return self.start + self.strides * (self.count - 1) + self.size - self.side
 
     @property
+    def reach(self) -> int:
+        """The number of runs of `strides` pixels that a window reaches over."""
+        return -(-self.size // self.strides)
+
+    @property
+    def lead(self) -> int:
+        """Pixels to put before the image so that a window could begin there."""
+        return self.before % self.strides
+
+    @property
     def mode(self) -> str | None:
         """The name of the TensorFlow padding with exactly these windows: SAME, VALID or None."""
         if self.start == 0 and self.count == (self.side - self.size) // self.strides + 1:

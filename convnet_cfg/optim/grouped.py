@@ -116,8 +116,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     Variables that are not handed to `apply` are left alone, as in Keras.
 
     Rates may cross zero between steps. In TensorFlow a traced step holds the kernels of just the
-    groups that were active, so it has to be traced anew then; a step that was not stops before it
-    changes anything, with `tf.errors.InvalidArgumentError`. `active` does it without a thought.
+    groups that were active, so it has to be traced anew then: hand it `active`, and that happens by
+    itself. Else it stops with `tf.errors.InvalidArgumentError` before it changes anything.
     Steps run eagerly, compiled by XLA, or by other backends follow a rate across zero themselves.
     """
 

@@ -21,12 +21,13 @@ class Result:
     costs: Costs
     cases: int
     test_batches: tuple[int, ...] = ()
+    views: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as a line of log.jsonl."""
         line: dict[str, Any] = {"kind": self.kind, "epoch": self.position.epoch, "batch": self.position.batch}
         if self.test_batches:
-            line["test_batches"] = list(self.test_batches)
+            line.update(test_batches=list(self.test_batches), views=self.views)
         return {
             **line,
             "cases": self.cases,
@@ -43,7 +44,7 @@ class Observer:
     def minibatches_done(self, done: int, minibatches: int) -> None:
         """So many minibatches of the batch are done."""
 
-    def batch_done(self, result: Result, seconds: float) -> None:
+    def batch_done(self, result: Result, seconds: float, test_follows: bool) -> None:
         """A training batch is done; `seconds` it took, a test after it not counted."""
 
     def tested(self, result: Result, seconds: float) -> None:

@@ -7,10 +7,10 @@ Source: cuda-convnet, spec training.md section 2. Unlike the original, a run of 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,15 @@ class Interrupted(ConvnetError):
     """The user stopped the training; everything done so far is saved."""
 
     exit_code = 130
+
+
+class WeightSummary(NamedTuple):
+    """How large the elements of a weight matrix or bias are, and those of its last increment, on average."""
+
+    layer: str
+    what: str
+    mean: float
+    increment: float
 
 
 class Session:
@@ -81,7 +90,7 @@ class Session:
             except (DataError, Interrupted):
                 self.save()
                 raise
-            if batches_done(*following, self.options.train_range) % self.options.test_freq == 0:
+            if self._test_is_due(*following):
                 self._test_and_log()
                 self.save()
         self.save()
@@ -91,6 +100,9 @@ class Session:
         """Return epoch and number of the batch to train on, None if all epochs are done."""
         following = self.position.next_batch(self.options.train_range)
         return following if following[0] <= self.options.epochs else None
+
+    def _test_is_due(self, epoch: int, batch: int) -> bool:
+        return batches_done(epoch, batch, self.options.train_range) % self.options.test_freq == 0
 
     def _train_batch(self, epoch: int, batch: int) -> None:
         started = time.monotonic()
@@ -118,7 +130,7 @@ class Session:
         result = Result("train", self.position, self._means(self.partial, cases), cases)
         self.partial = None
         self._log(result, seconds)
-        self.observer.batch_done(result, seconds)
+        self.observer.batch_done(result, seconds, self._test_is_due(epoch, batch))
         if self.stop_requested:
             raise Interrupted(f"stopped after batch {epoch}.{batch}")
 
@@ -151,7 +163,7 @@ class Session:
             totals = self.steps.test(arrays, views)
             sums = totals if sums is None else [a + b for a, b in zip(sums, totals, strict=True)]
             cases += len(arrays[0])
-        result = Result(kind, self.position, self._means(sums or [], cases), cases, batches)
+        result = Result(kind, self.position, self._means(sums or [], cases), cases, batches, views)
         self.observer.tested(result, time.monotonic() - started)
         return result
 
@@ -173,6 +185,20 @@ class Session:
         self.run_directory.append(LOG, line)
         where = {name: line[name] for name in ("kind", "epoch", "batch")}
         self.run_directory.append(TIMES, {**where, "seconds": round(seconds, 3), "finished": time.time()})
+
+    def weight_summaries(self) -> Iterator[WeightSummary]:
+        """Yield the mean absolute value of every weight matrix and bias, and of its last increment."""
+        optimizer = self.built.optimizer
+        assert optimizer is not None
+        for owned in self.built.network.owned():
+            weight = self.built.variables[owned.name]
+            what = "biases" if owned.index is None else f"weights[{owned.index}]"
+            means = (float(np.abs(part.numpy()).mean()) for part in (weight, optimizer.velocity(weight)))
+            yield WeightSummary(owned.layer.name, what, *means)
+
+    def close(self) -> None:
+        """End the thread that prepares batches."""
+        self._executor.shutdown(cancel_futures=True)
 
     # -- checkpoints
 

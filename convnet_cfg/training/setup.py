@@ -1,6 +1,7 @@
 """Begins a run, goes on with one, or opens one for tests.
 
-TensorFlow is imported only when the files and the data are known to be right.
+Each comes in two steps: `prepare` and `prepare_again` read and check everything; `begin`, `go_on` and
+`reopen` build the network, and only they import TensorFlow.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import difflib
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from convnet_cfg.data import DataProvider, open_provider
 from convnet_cfg.errors import CheckpointError, ConfigError, Problem, UsageError
@@ -31,13 +34,28 @@ if TYPE_CHECKING:
 RECORDED_PACKAGES = ("convnet-cfg", "tensorflow", "keras", "numpy")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Prepared:
     """A network that fits its data, checked, before anything slow is imported."""
 
+    layers: Path
+    params: Path
     network: Network
     provider: DataProvider
     options: Options
+
+
+@dataclass(frozen=True)
+class PreparedAgain:
+    """A run to go on with: its directory, its checkpoint, and the network as its files are now."""
+
+    run: RunDirectory
+    checkpoint: Path
+    arrays: Mapping[str, np.ndarray]
+    counters: Mapping[str, Any]
+    record: dict[str, Any]
+    params_text: str
+    prepared: Prepared
 
 
 def prepare(layers: Path, params: Path, options: Options) -> Prepared:
@@ -67,47 +85,54 @@ def prepare(layers: Path, params: Path, options: Options) -> Prepared:
     ]
     if refused:
         raise ConfigError(refused)
-    return Prepared(network, provider, options)
+    return Prepared(layers, params, network, provider, options)
 
 
-def start(
-    layers: Path,
-    params: Path,
-    options: Options,
+def begin(
+    prepared: Prepared,
     save_path: Path,
     observer: Observer,
     *,
     shipped: bool = False,
-    command: list[str] | None = None,
+    command: Sequence[str] = (),
 ) -> Session:
     """Begin a run in a new directory below `save_path`.
 
-    `shipped`: the files came with the program, so that a change of theirs is not the user's.
+    `shipped`: the files came with the program, so that a change of theirs is not the user's. `command` is the
+    command line, for the record.
 
     Raises:
-        UsageError, ConfigError, DataError: as `prepare`.
+        ConfigError: an init function does not return what it should.
         CheckpointError: the directory cannot be made.
     """
-    prepared = prepare(layers, params, options)
-    texts = {LAYERS: read_text(layers), PARAMS: read_text(params)}
     built = _build(prepared, None)
-    run = RunDirectory.create(save_path, layers.stem, texts[LAYERS], texts[PARAMS])
-    record = {
+    texts = {LAYERS: read_text(prepared.layers), PARAMS: read_text(prepared.params)}
+    run = RunDirectory.create(save_path, prepared.layers.stem, texts[LAYERS], texts[PARAMS])
+    run.write_record(_first_record(prepared, texts, shipped, command))
+    return _session(built, prepared, run, observer)
+
+
+def _first_record(
+    prepared: Prepared, texts: Mapping[str, str], shipped: bool, command: Sequence[str]
+) -> dict[str, Any]:
+    network, options = prepared.network, prepared.options
+    return {
         "format": 1,
-        "command": command,
-        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "command": list(command),
+        "started": now(),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in RECORDED_PACKAGES},
         "machine": platform.platform(),
-        "dialect": prepared.network.dialect.name,
-        "recognized_by": prepared.network.recognized_by,
-        "deviation": prepared.network.dialect.deviation,
+        "dialect": network.dialect.name,
+        "recognized_by": network.recognized_by,
+        "deviation": network.dialect.deviation,
         "decay": options.decay,
         "options": options.to_json(),
         "files": {
-            LAYERS: {"path": str(layers.resolve()), "sha256": sha256(texts[LAYERS])},
+            LAYERS: {"path": str(prepared.layers.resolve()), "sha256": sha256(texts[LAYERS])},
             PARAMS: {
-                "path": None if shipped else str(params.resolve()),
+                "path": None if shipped else str(prepared.params.resolve()),
+                "path_sha256": sha256(texts[PARAMS]),
                 "sha256": sha256(texts[PARAMS]),
                 "text": texts[PARAMS],
             },
@@ -115,20 +140,12 @@ def start(
         "changes": [],
         "final_tests": [],
     }
-    run.write_record(record)
-    return _session(built, prepared, run, observer)
 
 
-def resume(
-    path: Path,
-    given: Mapping[str, Any],
-    observer: Observer,
-    *,
-    params: Path | None = None,
-) -> Session:
-    """Go on with a run from its newest checkpoint, or from the given checkpoint file in a new directory.
+def prepare_again(path: Path, given: Mapping[str, Any], params: Path | None = None) -> PreparedAgain:
+    """Read a run, from its newest checkpoint or the given checkpoint file, to go on with it or to test it.
 
-    `given` are options that change; `params` is a parameter file to use from now on. Changes are recorded.
+    `given` are options that change; `params` is a parameter file to use from now on.
 
     Raises:
         CheckpointError: there is nothing to go on from, or it does not fit.
@@ -136,36 +153,46 @@ def resume(
     """
     run, checkpoint = locate(path)
     arrays, counters = read_checkpoint(checkpoint)
-    if checkpoint != run.newest_checkpoint():
-        run = _branch(run, checkpoint)
     record = run.read_record()
-    options = _options(record).changed(given)
-    text = _current_params(run, record, params)
     check_layers(run, record)
-    if text != read_text(run.params):
-        run.replace_text(PARAMS, text)
-    prepared = prepare(run.layers, run.params, options)
-    session = _session(_build(prepared, counters), prepared, run, observer)
-    session.restore(arrays, counters)
-    run.cut_log(counters["log_size"])
-    _record_changes(record, options, text, session.position)
-    run.write_record(record)
+    options = _options(record).changed(given)
+    text, source = _current_params(run, record, params)
+    return PreparedAgain(
+        run, checkpoint, arrays, counters, record, text, prepare(run.layers, source, options)
+    )
+
+
+def go_on(again: PreparedAgain, observer: Observer) -> Session:
+    """Go on with a run; what changes is recorded.
+
+    From an older checkpoint the run goes on in a new directory, so that the newer ones stay.
+
+    Raises:
+        CheckpointError: the checkpoint does not fit the network, or something cannot be written.
+    """
+    older = again.checkpoint != again.run.newest_checkpoint()
+    run = _branch(again.run, again.checkpoint, again.record) if older else again.run
+    session = _restored(again, run, observer)
+    if again.params_text != read_text(run.params):
+        run.replace_text(PARAMS, again.params_text)
+    run.cut_log(again.counters["log_size"])
+    _record_changes(again, run, session.position)
+    run.write_record(again.record)
     return session
 
 
-def reopen(path: Path, given: Mapping[str, Any], observer: Observer) -> Session:
-    """Open a run, or one of its checkpoints, for tests; nothing in it is changed.
+def reopen(again: PreparedAgain, observer: Observer) -> Session:
+    """Open a run for tests; nothing in its directory is changed.
 
     Raises:
-        CheckpointError, UsageError, ConfigError, DataError: as `resume`.
+        CheckpointError: the checkpoint does not fit the network.
     """
-    run, checkpoint = locate(path)
-    arrays, counters = read_checkpoint(checkpoint)
-    record = run.read_record()
-    check_layers(run, record)
-    prepared = prepare(run.layers, run.params, _options(record).changed(given))
-    session = _session(_build(prepared, counters), prepared, run, observer)
-    session.restore(arrays, counters)
+    return _restored(again, again.run, observer)
+
+
+def _restored(again: PreparedAgain, run: RunDirectory, observer: Observer) -> Session:
+    session = _session(_build(again.prepared, again.counters), again.prepared, run, observer)
+    session.restore(again.arrays, again.counters)
     return session
 
 
@@ -253,29 +280,33 @@ def _options(record: Mapping[str, Any]) -> Options:
         raise CheckpointError("run.json has no options") from None
 
 
-def _current_params(run: RunDirectory, record: Mapping[str, Any], given: Path | None) -> str:
-    """Return the parameter text that counts: the given file, or whichever copy was edited since."""
+def _current_params(run: RunDirectory, record: Mapping[str, Any], given: Path | None) -> tuple[str, Path]:
+    """Return the parameter text that counts, and its file: the given one, or whichever copy was edited."""
     if given is not None:
-        return read_text(given)
-    recorded = record["files"][PARAMS]
+        return read_text(given), given
+    known = record["files"][PARAMS]
     inside = read_text(run.params)
-    original = Path(recorded["path"]) if recorded["path"] else None
-    outside = read_text(original) if original and original.is_file() else inside
-    edited = [text for text in (inside, outside) if sha256(text) != recorded["sha256"]]
-    if len(set(edited)) > 1:
+    edited = {inside: run.params} if sha256(inside) != known["sha256"] else {}
+    outside = Path(known["path"]) if known["path"] else None
+    if outside is not None and outside.is_file() and sha256(read_text(outside)) != known["path_sha256"]:
+        edited[read_text(outside)] = outside
+    if len(edited) > 1:
         raise UsageError(
-            f"both {run.params} and {original} were edited since the run was last at work; "
+            f"both {run.params} and {outside} were edited since the run was last at work; "
             "say which one counts with --layer-params"
         )
-    return edited[0] if edited else inside
+    return next(iter(edited.items()), (inside, run.params))
 
 
-def _record_changes(record: dict[str, Any], options: Options, text: str, position: Position) -> None:
+def _record_changes(again: PreparedAgain, run: RunDirectory, position: Position) -> None:
     """Add to the record what is different from now on."""
-    before, now = record["options"], options.to_json()
-    change: dict[str, Any] = {"at": str(position), "time": time.strftime("%Y-%m-%d %H:%M:%S")}
+    record, text = again.record, again.params_text
+    before, after = record["options"], again.prepared.options.to_json()
+    change: dict[str, Any] = {}
     changed = {
-        name: [before.get(name), now[name]] for name in now if _plain(before.get(name)) != _plain(now[name])
+        name: [before.get(name), after[name]]
+        for name in after
+        if _plain(before.get(name)) != _plain(after[name])
     }
     if changed:
         change["options"] = changed
@@ -286,10 +317,13 @@ def _record_changes(record: dict[str, Any], options: Options, text: str, positio
         )
         change["params"] = {"before": params["sha256"], "now": sha256(text), "diff": list(lines)}
         params.update(sha256=sha256(text), text=text)
-    if len(change) > 2:
-        record["changes"].append(change)
-    record["options"] = now
-    record["decay"] = options.decay
+    source = again.prepared.params
+    if source != run.params:
+        params.update(path=str(source.resolve()), path_sha256=sha256(read_text(source)))
+    if change:
+        record["changes"].append({"at": str(position), "time": now(), **change})
+    record["options"] = after
+    record["decay"] = again.prepared.options.decay
 
 
 def _plain(value: Any) -> Any:
@@ -297,18 +331,31 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _branch(run: RunDirectory, checkpoint: Path) -> RunDirectory:
-    """Copy a run up to one of its older checkpoints into a new directory, so that the newer ones stay."""
+def _branch(run: RunDirectory, checkpoint: Path, record: dict[str, Any]) -> RunDirectory:
+    """Copy a run up to one of its older checkpoints into a new directory."""
     name = run.path.name.split("__")[0]
     branch = RunDirectory.create(run.path.parent, name, read_text(run.layers), read_text(run.params))
-    record = run.read_record()
     record["branched_from"] = str(checkpoint.resolve())
     (branch.path / checkpoint.name).write_bytes(checkpoint.read_bytes())
     log = run.path / LOG
     if log.exists():
         (branch.path / LOG).write_bytes(log.read_bytes())
-    branch.write_record(record)
     return branch
 
 
-__all__ = ["prepare", "record_final_test", "reopen", "resume", "start"]
+def now() -> str:
+    """Return the time of day for a record."""
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+__all__ = [
+    "Prepared",
+    "PreparedAgain",
+    "begin",
+    "go_on",
+    "locate",
+    "prepare",
+    "prepare_again",
+    "record_final_test",
+    "reopen",
+]

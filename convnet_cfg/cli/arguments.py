@@ -1,0 +1,109 @@
+"""How command lines are read: cuda-convnet's option syntax beside today's (spec: training.md section 1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from convnet_cfg.errors import UsageError
+from convnet_cfg.zoo import find_config, find_layers, load_recipe, names
+from convnet_cfg.zoo.recipes import Recipe
+
+# The original's options that are 0 or 1; here their bare form means 1.
+SWITCHES = (
+    "--test-only",
+    "--test-one",
+    "--multiview-test",
+    "--check-grads",
+    "--conserve-mem",
+    "--zip-save",
+)
+
+
+def normalized(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with a value behind each switch: `--check-grads` becomes `--check-grads=1`."""
+    result: list[str] = []
+    following = [*arguments[1:], ""]
+    for argument, after in zip(arguments, following, strict=False):
+        bare = argument in SWITCHES and after not in ("0", "1")
+        result.append(f"{argument}=1" if bare else argument)
+    return result
+
+
+class OldStyleCommand(click.Command):
+    """A command that also takes the original's switches, and unique beginnings of its long options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Bring the arguments into the form that click knows, then parse them."""
+        longs = [name for param in self.params for name in param.opts if name.startswith("--")]
+        return super().parse_args(ctx, normalized([_completed(argument, longs) for argument in args]))
+
+
+def _completed(argument: str, longs: Sequence[str]) -> str:
+    name, equals, value = argument.partition("=")
+    if not name.startswith("--") or name in longs or len(name) == 2:
+        return argument
+    matches = [long for long in longs if long.startswith(name)]
+    return f"{matches[0]}{equals}{value}" if len(matches) == 1 else argument
+
+
+class Range(click.ParamType[tuple[int, ...]]):
+    """`a-b` or `a`: consecutive batch numbers."""
+
+    name = "range"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", value)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            self.fail(f"expected a number or a range like 1-5, got {value!r}", param, ctx)
+        return tuple(range(int(match[1]), int(match[2] or match[1]) + 1))
+
+
+class Switch(click.ParamType[bool]):
+    """`0` or `1`, as the original had them."""
+
+    name = "0/1"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> bool:
+        """Return the truth value."""
+        if isinstance(value, bool):
+            return value
+        if value not in ("0", "1"):
+            self.fail(f"expected 0 or 1, got {value!r}", param, ctx)
+        return str(value) == "1"
+
+
+class Pair(NamedTuple):
+    """The two files of a network, and its recipe if it came along."""
+
+    layers: Path
+    params: Path | None
+    recipe: Recipe | None
+
+
+def find_pair(layers: str, params: str | None) -> Pair:
+    """Return the files that the arguments name: paths, or the name of a network that came along.
+
+    Raises:
+        UsageError: there is neither such a file nor such a network.
+    """
+    if Path(layers).exists():
+        return Pair(Path(layers), Path(params) if params else None, None)
+    shipped = find_layers(layers)
+    stem = shipped[0].stem
+    recipe = load_recipe(find_config(stem)) if stem in names() else None
+    return Pair(shipped[0], Path(params) if params else shipped[1], recipe)
+
+
+def required(value: Any, option: str, why: str) -> Any:
+    """Return a value, or say which option would have given it."""
+    if value is None:
+        raise UsageError(f"{option} is missing: {why}")
+    return value

@@ -1,0 +1,125 @@
+"""`convnet check`: read a configuration, say what it describes, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..errors import ConfigError
+from ..language import Network, Pair, build_network, guess_dims, read_pair
+from ..language.describe import describe, describe_problems, parameter_groups
+from ..language.network import Layer
+from .output import print_remarks, print_table, say
+
+
+def _read_sizes(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    items = [item.strip() for item in text.split(",")]
+    if not all(re.fullmatch("0*[1-9][0-9]{,17}", item) for item in items):
+        raise click.BadParameter(f"expected sizes like 3072,1, got {text!r}")
+    return tuple(map(int, items))
+
+
+@click.command(short_help="Read a configuration and say what it describes, or what is wrong.")
+@click.argument("layers", type=click.Path())
+@click.argument("params", type=click.Path(), required=False)
+@click.option(
+    "--data-dims",
+    callback=_read_sizes,
+    metavar="N,N,...",
+    help="Values for each case of data matrix 0, 1, ...; guessed if not given.",
+)
+@click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    help="Number of classes of the data; taken from the softmax layer if not given.",
+)
+@click.option("--lenient", "mode", flag_value="lenient", help="Ignore unknown keys, as the original did.")
+@click.option("--strict", "mode", flag_value="strict", help="Take every warning for an error.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="Also note what only the GPU kernels refused.")
+def check(
+    layers: str,
+    params: str | None,
+    data_dims: tuple[int, ...] | None,
+    classes: int | None,
+    mode: str | None,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Read LAYERS and PARAMS and say what they describe.
+
+    Prints the layers, the update rules and the totals, or every problem of both files.
+    """
+    try:
+        pair = read_pair(layers, params)
+        dims = data_dims or _guessed(pair, classes, mode or "default")
+        network = build_network(pair, dims, classes, mode or "default")
+    except ConfigError as error:
+        if as_json:
+            _print_json({"status": "error", "errors": describe_problems(error.problems)})
+        raise
+    print_remarks(network.remarks, verbose)
+    if as_json:
+        _print_json({**describe(network), "data_dims_guessed": data_dims is None})
+    else:
+        _print_network(network)
+
+
+def _guessed(pair: Pair, classes: int | None, mode: str) -> Sequence[int]:
+    guess = guess_dims(pair, classes, mode)
+    say(str(guess))
+    return guess.dims
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    json.dump(values, sys.stdout, indent=2)
+    click.echo()
+
+
+def _print_network(network: Network) -> None:
+    click.echo(f"dialect: {network.dialect.name} ({network.dialect.title}): {network.recognized_by}")
+    if network.dialect.deviation:
+        click.echo(f"differs: {network.dialect.deviation}")
+    click.echo()
+    rows = [_layer_row(layer) for layer in network.layers]
+    total = ("total", "", "", "", *_numbers(network.layers))
+    columns = ("layer", "type", "inputs", "output", "parameters", "multiply-adds")
+    print_table("Layers", columns, [*rows, total], right=columns[4:])
+    if network.has_params:
+        columns = ("layer", "matrix", "shape", "learning rate", "momentum", "weight decay")
+        rows = [_group_row(group) for group in parameter_groups(network)]
+        print_table("Parameter groups", columns, rows, right=columns[3:])
+
+
+def _layer_row(layer: Layer) -> Sequence[str]:
+    inputs = ", ".join(source.name for source in layer.inputs)
+    return (layer.name, layer.type, inputs, _shape(layer), *_numbers([layer]))
+
+
+def _numbers(layers: Sequence[Layer]) -> tuple[str, str]:
+    return (
+        f"{sum(layer.parameters for layer in layers):,}",
+        f"{sum(layer.multiply_adds for layer in layers):,}",
+    )
+
+
+def _shape(layer: Layer) -> str:
+    image = layer.output.image
+    if image is not None:
+        return f"{image.channels} x {image.side} x {image.side}"
+    return str(layer.output.size) if layer.output.size else ""
+
+
+def _group_row(group: dict[str, Any]) -> Sequence[str]:
+    shape = " x ".join(map(str, group["shape"]))
+    if "shared_with" in group:
+        return (group["layer"], group["matrix"], shape, f"= {group['shared_with']}", "", "")
+    rule = (f"{group[name]:g}" for name in ("learning_rate", "momentum", "weight_decay"))
+    return (group["layer"], group["matrix"], shape, *rule)

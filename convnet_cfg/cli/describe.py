@@ -1,0 +1,47 @@
+"""What is about to be trained, on what, and how: the lines before a training."""
+
+from __future__ import annotations
+
+import click
+
+from convnet_cfg.cli.lines import batch_list
+from convnet_cfg.cli.output import print_remarks
+from convnet_cfg.training.setup import Prepared
+
+DECAY_MEANINGS = {
+    "cuda-convnet": "V = mV - e(G + wc W); W = W + V",
+    "l2": "V = mV - e(G + wc W); W = W + V; wc/2 |W|^2 is added to the cost",
+    "decoupled": "V = mV - eG; W = W + V - wc W",
+    "decoupled-lr": "V = mV - eG; W = W + V - e wc W",
+    "decoupled-schedule": "V = mV - eG; W = W + V - (e/e0) wc W",
+    "decoupled-matched": "V = mV - eG; W = W + V - e/(1-m) wc W",
+    "after-step": "V = mV - eG; W = (1 - wc)(W + V)",
+    "none": "wc is ignored",
+}
+
+
+def describe(prepared: Prepared, verbose: bool) -> None:
+    """Print the remarks on the files, and the lines."""
+    network, options = prepared.network, prepared.options
+    print_remarks(network.remarks, verbose)
+    parameters = sum(layer.parameters for layer in network.layers)
+    click.echo(f"network    {len(network.layers)} layers, {parameters:,} parameters; {network.dialect.title}")
+    where = f" in {options.data_path}" if options.data_path else ""
+    ranges = f"train on {batch_list(options.train_range)}, test on {batch_list(options.test_range)}"
+    click.echo(f"data       {options.data_provider}{where}: {ranges}")
+    factor = f", rates times {options.rate_factor:g}" if options.rate_factor != 1 else ""
+    click.echo(
+        f"training   to epoch {options.epochs}, minibatch {options.minibatch}, seed {options.seed}{factor}"
+    )
+    own = sorted(
+        {
+            matrix.rule.decay
+            for layer in network.layers
+            for matrix in layer.matrices
+            if matrix.rule and matrix.rule.decay
+        }
+    )
+    others = f"; by the parameter file also {', '.join(own)}" if own else ""
+    click.echo(f"decay      {options.decay}: {DECAY_MEANINGS[options.decay]}{others}")
+    if network.dialect.deviation:
+        click.echo(f"deviation  {network.dialect.deviation}")

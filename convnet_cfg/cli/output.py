@@ -1,0 +1,68 @@
+"""How tables and problems are printed: rich tables on a terminal, aligned text everywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+from ..errors import Problem, Severity
+
+SEVERITY_WORDS = {
+    Severity.NOTE: "note: ",
+    Severity.WARNING: "warning: ",
+    Severity.SUSPECT: "warning: ",
+    Severity.ERROR: "",
+}
+
+
+def say(message: str) -> None:
+    """Tell the user something beside the results."""
+    click.echo(message, err=True)
+
+
+def print_remarks(problems: Iterable[Problem], with_notes: bool) -> None:
+    """Print what is to be said of files that were accepted."""
+    for problem in problems:
+        if with_notes or problem.severity is not Severity.NOTE:
+            say(SEVERITY_WORDS[problem.severity] + str(problem))
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]
+) -> None:
+    """Print a table; the columns named in `right` are aligned to the right."""
+    if sys.stdout.isatty():
+        _print_rich(title, columns, rows, right)
+        return
+    click.echo(title)
+    for line in _aligned([columns, *rows], [column in right for column in columns]):
+        click.echo(line)
+    click.echo()
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterable[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
+        yield f"  {'  '.join(cells)}".rstrip()
+
+
+def _print_rich(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]
+) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)

@@ -1,0 +1,98 @@
+"""Running a session from the command line: lines on the terminal, signals, what to do next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convnet_cfg.cli.lines import ConvnetLines, PlainLines
+from convnet_cfg.cli.output import say
+from convnet_cfg.cli.quiet import start_tensorflow
+from convnet_cfg.cli.signals import stopping
+from convnet_cfg.training.setup import Prepared, PreparedAgain, begin, go_on, record_final_test, reopen
+
+if TYPE_CHECKING:
+    from convnet_cfg.training.observer import Observer, Result
+    from convnet_cfg.training.session import Session
+
+Lines = PlainLines | ConvnetLines
+
+
+def make_lines(log_format: str, epochs: int) -> Lines:
+    """Return what prints the progress."""
+    return ConvnetLines() if log_format == "convnet" else PlainLines(epochs)
+
+
+def train_new(prepared: Prepared, save_path: Path, shipped: bool, values: Mapping[str, Any]) -> Session:
+    """Begin a run and train to its last epoch; return its session."""
+
+    def make(lines: Observer) -> Session:
+        return begin(prepared, save_path, lines, shipped=shipped, command=sys.argv)
+
+    return _train(make, prepared, values)
+
+
+def train_again(again: PreparedAgain, values: Mapping[str, Any]) -> Session:
+    """Go on with a run to its last epoch; return its session."""
+    return _train(lambda lines: go_on(again, lines), again.prepared, values)
+
+
+def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapping[str, Any]) -> Session:
+    start_tensorflow(values["verbose"])
+    lines = make_lines(values["log_format"], prepared.options.epochs)
+    session = make(lines)
+    if isinstance(lines, ConvnetLines):
+        lines.summarize = session.weight_summaries
+    say_where = f"run        {session.run_directory.path}"
+    click.echo(say_where)
+    try:
+        train_until_stopped(session)
+    finally:
+        lines.close()
+        session.close()
+    return session
+
+
+def train_until_stopped(session: Session) -> Result:
+    """Train; a signal ends it after the minibatch at work, saved."""
+    from convnet_cfg.training.session import Interrupted
+
+    def stop() -> None:
+        session.stop_requested = True
+        say("stopping: finishing the minibatch and saving (again: at once)")
+
+    with stopping(stop) as received:
+        try:
+            result = session.train()
+        except Interrupted as interrupted:
+            say(f"{interrupted}; go on with: convnet-train -f {session.run_directory.path}")
+            sys.exit(received.exit_code)
+    record_final_test(session, result)
+    return result
+
+
+def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[str, Any]) -> Result:
+    """Test a run on batches, without changing anything in its directory."""
+    start_tensorflow(values["verbose"])
+    lines = make_lines(values["log_format"], again.prepared.options.epochs)
+    session = reopen(again, lines)
+    if isinstance(lines, ConvnetLines):
+        lines.summarize = session.weight_summaries
+    try:
+        return session.test(batches, "final-test")
+    finally:
+        lines.close()
+        session.close()
+
+
+def say_what_next(session: Session) -> None:
+    """Say where everything is, and what can be done with it."""
+    path, epochs = session.run_directory.path, session.options.epochs
+    click.echo(f"\nThe run directory is {path}")
+    click.echo(f"  test it again:      convnet test {path}")
+    click.echo(f"  train it further:   convnet-train -f {path} --epochs {epochs + max(1, epochs // 4)}")
+    click.echo(f"  change its rates:   edit {path / 'params.cfg'}, then train it further")

@@ -1,0 +1,320 @@
+"""`convnet train`, also known as `convnet-train`: the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convnet_cfg.cli.arguments import OldStyleCommand, Pair, Range, Switch, find_pair, required
+from convnet_cfg.cli.output import say
+from convnet_cfg.errors import UsageError
+from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
+
+if TYPE_CHECKING:
+    from convnet_cfg.training.setup import Prepared
+
+NO_EFFECT = {
+    "conserve_mem": "--conserve-mem (memory is managed by TensorFlow)",
+    "zip_save": "--zip-save (checkpoints are safetensors files)",
+    "gpu": "--gpu (TensorFlow uses the first device it finds; CUDA_VISIBLE_DEVICES chooses)",
+    "num_gpus": "--num-gpus (a network runs on one device)",
+    "logreg_name": "--logreg-name (every cost.logreg layer is averaged over the views)",
+}
+LATER = {"conv_to_local": "--conv-to-local", "unshare_weights": "--unshare-weights"}
+
+HELP = """Train the network that LAYERS and PARAMS describe.
+
+LAYERS and PARAMS are cuda-convnet's two configuration files. LAYERS alone may be the name of a network that
+came along, such as digits or cifar10-80sec; its recipe then says what data it wants.
+
+The command lines of cuda-convnet are taken as they were:
+convnet-train --layer-def=L --layer-params=P --data-provider=cifar --data-path=DIR --train-range=1-5 ...
+
+Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
+130 or 143 interrupted, after saving.
+"""
+
+
+@click.command(cls=OldStyleCommand, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("layers", required=False)
+@click.argument("params", required=False)
+@click.option("--layer-def", metavar="FILE", help="The layer definition: LAYERS in the original's way.")
+@click.option("--layer-params", metavar="FILE", help="The layer parameters; with -f, those from now on.")
+@click.option(
+    "-f", "--load-file", metavar="RUN", help="Go on with a run: its directory, or one of its checkpoints."
+)
+@click.option(
+    "--data-provider", metavar="NAME", help="cifar, cifar-cropped, digits, dummy-cn-N or module.Class."
+)
+@click.option("--data-path", metavar="DIR", help="Where the data batches are.")
+@click.option("--train-range", type=Range(), metavar="A-B", help="Numbers of the batches to train on.")
+@click.option("--test-range", type=Range(), metavar="A-B", help="Numbers of the batches to test on.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=50000,
+    show_default=True,
+    help="Train until this epoch is done.",
+)
+@click.option(
+    "--mini", "minibatch", type=click.IntRange(1), default=128, show_default=True, help="Cases per update."
+)
+@click.option(
+    "--test-freq",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Batches between tests and checkpoints.",
+)
+@click.option(
+    "--test-one",
+    type=Switch(),
+    default=True,
+    show_default=True,
+    help="0: each test takes the whole test range; 1: its next batch.",
+)
+@click.option(
+    "--multiview-test",
+    "multiview",
+    type=Switch(),
+    default=False,
+    help="1: average predictions over ten views.",
+)
+@click.option("--test-only", type=Switch(), default=False, help="1: test and leave; with -f.")
+@click.option(
+    "--check-grads",
+    type=Switch(),
+    default=False,
+    help="1: check every gradient by finite differences and leave.",
+)
+@click.option("--crop-border", type=click.IntRange(0), help="Pixels cut from each side by cifar-cropped (4).")
+@click.option(
+    "--save-path", default="runs", show_default=True, metavar="DIR", help="Where the run directory is made."
+)
+@click.option(
+    "--max-filesize",
+    type=click.IntRange(0),
+    default=0,
+    metavar="MB",
+    help="Checkpoints to keep; 0: the newest only.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="For first weights, crops and dropout.",
+)
+@click.option(
+    "--decay",
+    type=click.Choice(DECAYS),
+    default=DEFAULT_DECAY,
+    show_default=True,
+    help="The kind of weight decay that wc means.",
+)
+@click.option(
+    "--rate-factor", type=float, default=1.0, help="Multiply all learning rates of the parameter file."
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["plain", "convnet"]),
+    default="plain",
+    help="Print cuda-convnet's own lines.",
+)
+@click.option(
+    "--lenient",
+    "reading",
+    flag_value="lenient",
+    help="Take likely mistakes in the files for warnings, as the original did.",
+)
+@click.option("--strict", "reading", flag_value="strict", help="Take warnings about the files for errors.")
+@click.option(
+    "--allow-init-func",
+    "allowed_functions",
+    multiple=True,
+    metavar="MODULE.FUNCTION",
+    help="Let the files call this function.",
+)
+@click.option("--conv-to-local", default="", hidden=True)
+@click.option("--unshare-weights", default="", hidden=True)
+@click.option("--logreg-name", default="", hidden=True)
+@click.option("--conserve-mem", type=Switch(), default=False, hidden=True)
+@click.option("--zip-save", type=Switch(), default=False, hidden=True)
+@click.option("--gpu", default="", hidden=True)
+@click.option("--num-gpus", default="", hidden=True)
+@click.option("-v", "--verbose", is_flag=True, help="Also show notes, and what TensorFlow says.")
+@click.pass_context
+def train(ctx: click.Context, /, **values: Any) -> None:
+    """Do what the command line asks for; `values` are the parameters above by name."""
+    given = given_values(ctx, values)
+    for name, meaning in NO_EFFECT.items():
+        if name in given:
+            say(f"note: no effect: {meaning}")
+    for name, option in LATER.items():
+        if values[name]:
+            raise UsageError(f"not supported yet: {option}")
+    layers, params = _files(values)
+    if values["check_grads"]:
+        _check_gradients(layers, params, values, given)
+    elif values["load_file"]:
+        if layers is not None:
+            raise UsageError(f"-f goes on with a run and its own definition: leave out {layers}")
+        _go_on(values, given)
+    elif values["test_only"]:
+        raise UsageError("--test-only needs a run to test: -f RUN")
+    else:
+        _begin(layers, params, values, given)
+
+
+def given_values(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are on the command line."""
+    return {
+        name: value
+        for name, value in values.items()
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE and value is not None
+    }
+
+
+def _files(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the two files, given in either way."""
+    for argument, option in (("layers", "layer_def"), ("params", "layer_params")):
+        if values[argument] and values[option]:
+            raise UsageError(f"{values[argument]} and --{option.replace('_', '-')} name the same file twice")
+    return values["layers"] or values["layer_def"], values["params"] or values["layer_params"]
+
+
+def recipe_values(pair: Pair) -> dict[str, Any]:
+    """Return the options that the recipe of a network that came along asks for."""
+    recipe = pair.recipe
+    if recipe is None:
+        return {}
+    first = recipe.stages[0]
+    found = {
+        "data_provider": recipe.data.provider,
+        "train_range": tuple(first.train_range or recipe.data.train_range),
+        "test_range": tuple(recipe.final_test.test_range),
+        "epochs": first.epochs,
+        "minibatch": recipe.minibatch,
+        "seed": recipe.seed,
+        "test_freq": recipe.test_frequency,
+        "crop_border": recipe.data.crop_border,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def make_options(values: Mapping[str, Any]) -> Any:
+    """Return the options of a run from the values of the command line.
+
+    Raises:
+        UsageError: something is missing, or does not fit the data provider.
+    """
+    from convnet_cfg.training.options import Options
+
+    provider = required(values["data_provider"], "--data-provider", "cifar, cifar-cropped, digits, ...")
+    names = {option.name for option in fields(Options)}
+    plain = {name: value for name, value in values.items() if name in names and value is not None}
+    return Options(
+        **{
+            **plain,
+            "data_path": absolute(values["data_path"]),
+            "provider_options": provider_options(provider, values),
+            "train_range": required(
+                values["train_range"], "--train-range", "the batches to train on, as 1-5"
+            ),
+            "test_range": required(values["test_range"], "--test-range", "the batches to test on, as 6"),
+        }
+    )
+
+
+def absolute(path: str | None) -> str | None:
+    """Return a path that means the same from any directory."""
+    return str(Path(path).resolve()) if path else None
+
+
+def provider_options(provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a data provider that the command line sets."""
+    from convnet_cfg.data import options_of
+
+    known = options_of(provider)
+    found = {}
+    if values.get("crop_border") is not None:
+        if "crop_border" in known:
+            found["crop_border"] = values["crop_border"]
+        else:
+            say(f"note: no effect: --crop-border (data provider {provider!r} does not crop)")
+    if values.get("multiview"):
+        if "test_views" not in known:
+            raise UsageError(f"--multiview-test: data provider {provider!r} has one view of each case only")
+        found["test_views"] = 10
+    return found
+
+
+def _begin(
+    layers: str | None, params: str | None, values: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Begin a new run."""
+    pair = find_pair(required(layers, "LAYERS", "the layer definition, or the name of a network"), params)
+    prepared = prepare_pair(pair, {**values, **recipe_values(pair), **given})
+
+    from convnet_cfg.cli.running import say_what_next, train_new
+
+    say_what_next(train_new(prepared, Path(values["save_path"]), pair.recipe is not None, values))
+
+
+def prepare_pair(pair: Pair, values: Mapping[str, Any]) -> Prepared:
+    """Read the two files and the data, and say what will be done with them."""
+    from convnet_cfg.cli.describe import describe
+    from convnet_cfg.training.setup import prepare
+
+    params = required(pair.params, "PARAMS", "the layer parameters")
+    prepared = prepare(pair.layers, params, make_options(values))
+    describe(prepared, values["verbose"])
+    return prepared
+
+
+def _go_on(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Go on with a run, or test it."""
+    from convnet_cfg.cli.describe import describe
+    from convnet_cfg.training.setup import prepare_again
+
+    path = Path(values["load_file"])
+    params = values["layer_params"] or values["params"]
+    again = prepare_again(path, run_changes(path, given), Path(params) if params else None)
+
+    from convnet_cfg.cli.running import say_what_next, test_again, train_again
+
+    if values["test_only"]:
+        options = again.prepared.options
+        one = options.test_one and not given.get("multiview")
+        test_again(again, options.test_range[:1] if one else options.test_range, values)
+        return
+    describe(again.prepared, values["verbose"])
+    say_what_next(train_again(again, values))
+
+
+def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recorded options of a run that the command line changes."""
+    from convnet_cfg.training.options import Options
+    from convnet_cfg.training.setup import locate
+
+    run, _ = locate(path)
+    before = run.read_record()["options"]
+    names = {option.name for option in fields(Options)}
+    changes = {name: value for name, value in given.items() if name in names}
+    if "data_path" in changes:
+        changes["data_path"] = absolute(changes["data_path"])
+    if {"crop_border", "multiview", "data_provider"} & set(given):
+        provider = changes.get("data_provider", before["data_provider"])
+        changes["provider_options"] = provider_options(provider, {**before["provider_options"], **given})
+    return changes
+
+
+def _check_gradients(
+    layers: str | None, params: str | None, values: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Compare the gradients of every layer with finite differences."""
+    raise UsageError("not supported yet: --check-grads")
