@@ -12,10 +12,13 @@ from convnet_cfg.errors import DataError, UsageError
 
 
 class Digits:
-    """The 1797 handwritten digits of scikit-learn, in its order: an image source.
+    """The 1797 handwritten digits of scikit-learn: an image source.
 
     8 x 8 pixels, one channel, uint8 from 0 to 16. Batches 1 to 3 have 500 digits each and are for training;
     batch 4 has the other 297 and is for testing. The mean is over batches 1 to 3.
+
+    scikit-learn has them sorted by writer. They are shuffled here, always in the same way, so that every
+    batch has all writers.
     """
 
     name = "digits"
@@ -32,8 +35,10 @@ class Digits:
                 "data provider 'digits' needs scikit-learn: pip install 'convnet-cfg[demo]'"
             ) from None
         digits = load_digits()
-        self._images = digits.images.astype(np.uint8)[..., np.newaxis]
-        self._labels = digits.target.astype(np.int32)
+        # NumPy promises that this old generator never changes its numbers.
+        order = np.random.RandomState(0).permutation(len(digits.target))
+        self._images = digits.images.astype(np.uint8)[order, ..., np.newaxis]
+        self._labels = digits.target.astype(np.int32)[order]
 
     @cached_property
     def mean(self) -> np.ndarray:
