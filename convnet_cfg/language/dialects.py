@@ -191,6 +191,18 @@ def param_keys(*names: str, pattern: str = "", of: tuple[str, ...] | None = None
     return find
 
 
+def keys_anywhere(*names: str) -> Finder:
+    """Find a key of either file, even where it has no effect: the author's program had it."""
+
+    def find(layers: Sections, params: Sections) -> Found | None:
+        for section, key, entry in (*_entries(params), *_entries(layers)):
+            if key in names:
+                return Found(f"key {entry.key!r}", entry.place, section.name)
+        return None
+
+    return find
+
+
 NORMS = ("rnorm", "cnorm", "cmrnorm")
 AX_SCHEDULE = r"^\w+$|^\w+\[\w+=[^,\]]+(,\w+=[^,\]]+)*\]$"
 NO_AX_SCHEDULE = rf"^(?!{AX_SCHEDULE})"
@@ -234,7 +246,7 @@ MARKERS: tuple[Marker, ...] = (
     Marker(V2, param_keys("updateperiod", "wball", "wcnormmin", "wcnormmax", "mindiv", "topk")),
     Marker(V2, param_keys("keep", "enable", "posweight", "coeffs")),
     Marker(ARCHAIC, keys("sizex", "scale", "pow", of=NORMS)),
-    Marker(V1_DROPOUT, param_keys("dropout")),
+    Marker(V1_DROPOUT, keys_anywhere("dropout")),
 )
 
 DEAD_KEYS = frozenset({"supereps", "supermom", "sched", "wcnorm"})

@@ -231,14 +231,22 @@ class PoolSpec(ImageSpec):
         if side < 1:
             report.error(f"start={self.start} leaves no window on an image of side {image.side}", "start")
             return None
-        last = self.start + (side - 1) * self.stride
-        if self.start <= -self.size or last >= image.side:
+        if self.has_empty_windows(image.side):
             report.suspect(
                 f"some windows lie wholly outside the image of side {image.side}: they start at {self.start} "
-                f"to {last} and are {self.size} wide; they would give -2e38 (max) or NaN (avg)",
+                f"to {self.last_start(image.side)} and are {self.size} wide; "
+                "they would give -2e38 (max) or NaN (avg)",
                 "outputsX",
             )
         return Image(image.channels, side)
+
+    def last_start(self, side: int) -> int:
+        """Return where the last window of a row starts."""
+        return self.start + (self.output_side(side) - 1) * self.stride
+
+    def has_empty_windows(self, side: int) -> bool:
+        """Return whether some windows have no pixel of the image."""
+        return self.start <= -self.size or self.last_start(side) >= side
 
     def output_side(self, side: int) -> int:
         """Return the windows per row: `outputsX`, or as many as reach the border."""

@@ -63,12 +63,12 @@ class Layer:
 
 
 class Owned(NamedTuple):
-    """A weight matrix, or the bias (`index` None), that a layer does not share from another."""
+    """A weight matrix, or the bias (`input` None), that a layer does not share from another."""
 
     name: str  # conv1/kernel, fc10/kernel_1, fc10/bias
     layer: Layer
     number: int  # of the layer in the network
-    index: int | None
+    input: int | None  # the number of the input that the matrix belongs to
     matrix: Matrix
 
 

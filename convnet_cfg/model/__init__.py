@@ -45,7 +45,7 @@ def build(
     built.variables = {owned.name: _variable(built, owned) for owned in network.owned()}
     for name, value in initial_values(network, seed, builder.functions, built.kernel_images):
         built.variables[name].assign(value)
-    if network.has_params:
+    if network.has_params and built.variables:
         built.optimizer = GroupedOptimizer(parameter_groups(built, decay))
         built.optimizer.build(built.model.trainable_variables)
     return built
@@ -53,7 +53,7 @@ def build(
 
 def _variable(built: BuiltNetwork, owned: Owned) -> keras.Variable:
     keras_layer = built.layers[owned.layer.name]
-    return keras_layer.bias if owned.index is None else keras_layer.kernels[owned.index]
+    return keras_layer.bias if owned.input is None else keras_layer.kernels[owned.input]
 
 
 def parameter_groups(built: BuiltNetwork, decay: str) -> list[Group]:
@@ -68,7 +68,7 @@ def parameter_groups(built: BuiltNetwork, decay: str) -> list[Group]:
                 learning_rate=rule.learning_rate,
                 momentum=rule.momentum,
                 weight_decay=rule.weight_decay,
-                decay="none" if owned.index is None else (rule.decay or decay),
+                decay="none" if owned.input is None else (rule.decay or decay),
                 name=owned.name,
             )
         )

@@ -69,11 +69,11 @@ def initial_values(
         ConfigError: an init function may not be called, or does not return what it should.
     """
     for owned in network.owned():
-        if owned.index is None:
+        if owned.input is None:
             yield owned.name, _first_bias(owned.layer, owned.matrix, functions)
         else:
-            image = kernel_images.get((owned.layer.name, owned.index))
-            yield owned.name, _first_kernel(owned, owned.index, seed, functions, image)
+            image = kernel_images.get((owned.layer.name, owned.input))
+            yield owned.name, _first_kernel(owned, owned.input, seed, functions, image)
 
 
 def _first_kernel(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import prod
+from math import isqrt, prod
 from typing import Any
 
 import keras
@@ -125,6 +125,9 @@ def _image_layer(make: Callable[[Any, Layer, dict[str, Any]], keras.layers.Layer
 
 def _pool(spec: PoolSpec, layer: Layer, options: dict[str, Any]) -> keras.layers.Layer:
     assert layer.output.image is not None
+    if spec.has_empty_windows(isqrt(layer.inputs[0].output.size // spec.channels)):
+        message = "some windows lie wholly outside the image, and have neither maximum nor average"
+        raise ConfigError([Problem(layer.place, layer.name, message)])
     pools = {"max": nn.MaxPool2D, "avg": nn.AveragePool2D}
     return pools[spec.pool](spec.size, spec.stride, spec.start, layer.output.image.side, **options)
 

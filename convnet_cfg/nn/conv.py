@@ -51,7 +51,7 @@ class Windowed(Weighted):
 def convolve(image: Any, kernel: Any, window: Window, span: Span) -> Any:
     """Return the (grouped) convolution of an image (batch, rows, columns, channels) with a kernel.
 
-    TensorFlow's own explicit padding takes twice as long on a CPU as padding first.
+    TensorFlow's own explicit padding takes up to twice as long on a CPU as padding first.
     """
     image = pick_channels(image, window)
     if span.mode is None:

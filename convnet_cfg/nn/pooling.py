@@ -53,7 +53,9 @@ def _max_pool_gradient(span: Span) -> Any:
             for axis, cells_before in enumerate(step):
                 if not (covered := _covered(span, cells_before)).all():
                     equal &= covered.reshape((-1, 1, 1, 1) if axis == 0 else (-1, 1))
-            parts.append(tf.where(equal, _windows(gradient, span, step, cells, 0.0), tf.zeros((), grid.dtype)))
+            parts.append(
+                tf.where(equal, _windows(gradient, span, step, cells, 0.0), tf.zeros((), grid.dtype))
+            )
         total = sum(parts[1:], parts[0])
         total = tf.reshape(total, (-1, cells * span.strides, cells * span.strides, channels))
         return total[:, inside, inside]

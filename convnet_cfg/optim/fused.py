@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
@@ -23,6 +23,8 @@ __all__ = [
     "refuse_distribution",
     "stop_unless",
 ]
+
+T = TypeVar("T")
 
 
 def momentum_step_in_place(weight: Any, velocity: Any, gradient: Any, now: Settings, decay: Decay) -> None:
@@ -43,7 +45,7 @@ def dense(gradient: Any, dtype: str) -> Any:
     return tf.cast(tf.convert_to_tensor(gradient), dtype)
 
 
-def outside_of_graph(read: Callable[[], Any]) -> Any:
+def outside_of_graph(read: Callable[[], T]) -> T:
     """Return `read()` with variables as they are now, also while a graph is being traced."""
     with tf.init_scope():
         return read()

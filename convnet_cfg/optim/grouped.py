@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import keras
 from keras import ops
@@ -16,12 +16,14 @@ from convnet_cfg.optim.rules import DECAYS, Decay, Settings, momentum_step
 
 __all__ = ["GroupHandle", "GroupedOptimizer"]
 
+T = TypeVar("T")
+
 IN_TENSORFLOW = keras.backend.backend() == "tensorflow"
 if IN_TENSORFLOW:
     from convnet_cfg.optim import fused
 
 
-def _outside_of_graph(read: Callable[[], Any]) -> Any:
+def _outside_of_graph(read: Callable[[], T]) -> T:
     return fused.outside_of_graph(read) if IN_TENSORFLOW else read()
 
 
@@ -231,7 +233,10 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
             step(images, labels, optimizer.active)
         """
-        rates = _outside_of_graph(lambda: ops.convert_to_numpy(self._rates()))
+        return _outside_of_graph(self._active_now)
+
+    def _active_now(self) -> tuple[bool, ...]:
+        rates = self._numbers["learning_rate"].numpy() * float(self.learning_rate)
         return tuple((rates > 0).tolist())
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,33 @@ from convnet_cfg.training.position import Position
 
 FORMAT = "convnet-cfg checkpoint 1"
 SUFFIX = ".safetensors"
+COUNTERS = {"position", "tests", "test_is_due", "partial", "log_size", "connections", "base_rates"}
+# One name for all, so that what a killed program left behind is overwritten by the next.
+TEMPORARY = ".checkpoint.tmp"
 
 
-def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-    """Write arrays and counters (anything that JSON can hold) to a new file, or leave everything as it was.
+def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]) -> None:
+    """Write arrays and counters to a new file, or leave everything as it was.
 
     The file appears under its name only when all of it is on the disk.
 
     Raises:
         CheckpointError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    metadata = {"format": FORMAT, "state": json.dumps(state)}
-    try:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata)
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
-    except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"cannot write checkpoint {path}: {reason(error)}") from None
+    temporary = path.with_name(TEMPORARY)
+    metadata = {"format": FORMAT, "state": json.dumps(counters)}
+    with explaining_failure(f"cannot write checkpoint {path}"):
+        try:
+            save_file(
+                {name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata
+            )
+            sync(temporary)
+            os.replace(temporary, path)
+            sync(path.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -47,14 +53,27 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         CheckpointError: the file is missing, damaged, or no checkpoint of this program.
     """
+    with explaining_failure(f"cannot read checkpoint {path}"), safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(f"{path} is not a checkpoint of convnet-cfg")
+        counters = json.loads(metadata.get("state", "null"))
+        if not isinstance(counters, dict) or set(counters) != COUNTERS:
+            raise CheckpointError(f"{path} is damaged: its counters are not there")
+        return {name: file.get_tensor(name) for name in file.keys()}, counters  # noqa: SIM118
+
+
+@contextlib.contextmanager
+def explaining_failure(what: str) -> Iterator[None]:
+    """Turn the failure of a file operation into a CheckpointError: what could not be done, and why."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise CheckpointError(f"{path} is not a checkpoint of convnet-cfg")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["state"])  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"cannot read checkpoint {path}: {reason(error)}") from None
+        yield
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{what}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def sync(path: Path) -> None:
@@ -64,11 +83,6 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def reason(error: Exception) -> str:
-    """Return why a file operation failed, in a few words."""
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def checkpoints(directory: Path) -> list[tuple[Position, Path]]:
@@ -86,12 +100,17 @@ def checkpoint_path(directory: Path, position: Position) -> Path:
 
 
 def prune(directory: Path, newest: Path, budget: int) -> None:
-    """Delete the oldest checkpoints while all together have more than `budget` bytes; never the newest."""
+    """Delete the oldest checkpoints while all together have more than `budget` bytes; never the newest.
+
+    Raises:
+        CheckpointError: one cannot be deleted.
+    """
     kept = [path for _, path in checkpoints(directory)]
-    total = sum(path.stat().st_size for path in kept)
-    for path in kept:
-        if total <= budget:
-            return
-        if path != newest:
-            total -= path.stat().st_size
-            path.unlink()
+    with explaining_failure(f"cannot delete old checkpoints in {directory}"):
+        total = sum(path.stat().st_size for path in kept)
+        for path in kept:
+            if total <= budget:
+                return
+            if path != newest:
+                total -= path.stat().st_size
+                path.unlink()

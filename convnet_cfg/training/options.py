@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from types import NoneType
 from typing import Any
 
 from convnet_cfg.errors import CheckpointError
 from convnet_cfg.language.params import DEFAULT_DECAY
+
+# What the annotations of the options mean for a value that was read from JSON.
+KINDS: Mapping[str, Any] = {
+    "str": str,
+    "str | None": (str, NoneType),
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "tuple[int, ...]": tuple,
+    "tuple[str, ...]": tuple,
+    "Mapping[str, Any]": dict,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +46,8 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as JSON can hold them."""
-        return asdict(self)
+        plain = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Options:
@@ -49,9 +63,14 @@ class Options:
             )
         lists = {name: tuple(value) for name, value in record.items() if isinstance(value, list)}
         try:
-            return cls(**{**record, **lists})
+            options = cls(**{**record, **lists})
         except TypeError as error:
             raise CheckpointError(f"run.json does not have every option: {error}") from None
+        for option in fields(cls):
+            value = getattr(options, option.name)
+            if not isinstance(value, KINDS[str(option.type)]):
+                raise CheckpointError(f"run.json has a wrong value for the option {option.name}: {value!r}")
+        return options
 
     def changed(self, given: Mapping[str, Any]) -> Options:
         """Return the options with those given anew."""

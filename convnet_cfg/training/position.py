@@ -1,4 +1,4 @@
-"""Where a training stands: epoch, batch and minibatch (spec: training.md section 2)."""
+"""Where a training stands: epoch, batch and case (spec: training.md section 2)."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from typing import NamedTuple
 
 
 class Position(NamedTuple):
-    """So much is done: batch number `batch` of epoch `epoch`, wholly, or its first `minibatches` only.
+    """So much is done: batch number `batch` of epoch `epoch`, wholly, or its first `cases` only.
 
-    Epochs count from 1; (0, 0) is before the first batch. `minibatches` is None where the batch is done.
+    Epochs count from 1; (0, 0) is before the first batch. `cases` is None where the batch is done.
     """
 
     epoch: int = 0
     batch: int = 0
-    minibatches: int | None = None
+    cases: int | None = None
 
     def __str__(self) -> str:
-        part = f"+{self.minibatches}" if self.minibatches is not None else ""
+        part = f"+{self.cases}" if self.cases is not None else ""
         return f"{self.epoch}.{self.batch}{part}"
 
     @classmethod
     def parse(cls, text: str) -> Position:
         """Return the position that `str` made; ValueError for anything else."""
-        whole, plus, minibatches = text.partition("+")
+        whole, plus, cases = text.partition("+")
         epoch, batch = whole.split(".")
-        return cls(int(epoch), int(batch), int(minibatches) if plus else None)
+        return cls(int(epoch), int(batch), int(cases) if plus else None)
 
     @property
     def order(self) -> tuple[int, int, float]:
         """A key that sorts positions by what is done."""
-        return self.epoch, self.batch, float("inf") if self.minibatches is None else self.minibatches
+        return self.epoch, self.batch, float("inf") if self.cases is None else self.cases
 
     def next_batch(self, batches: Sequence[int]) -> tuple[int, int]:
         """Return epoch and number of the batch to train on next.
 
         A batch that is not in the range is followed by the first of the range, in the same epoch.
         """
-        if self.minibatches is not None:
-            return self.epoch, self.batch
         if self.epoch == 0:
             return 1, batches[0]
         if self.batch not in batches:
             return self.epoch, batches[0]
+        if self.cases is not None:
+            return self.epoch, self.batch
         index = list(batches).index(self.batch) + 1
         return (self.epoch, batches[index]) if index < len(batches) else (self.epoch + 1, batches[0])
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from convnet_cfg.errors import CheckpointError
-from convnet_cfg.training.checkpoints import checkpoints, reason
+from convnet_cfg.training.checkpoints import checkpoints, explaining_failure
 
 LAYERS, PARAMS, RUN, LOG, TIMES = "layers.cfg", "params.cfg", "run.json", "log.jsonl", "times.jsonl"
+RECORD_FORMAT = 1
+RECORD_KINDS = {"options": dict, "files": dict, "changes": list, "final_tests": list}
 
 
 class RunDirectory:
@@ -27,24 +29,17 @@ class RunDirectory:
         self.path = path
 
     @classmethod
-    def create(cls, parent: Path, name: str, layers: str, params: str) -> RunDirectory:
-        """Make a new directory below `parent`, named by `name` and the time, with the two files' texts.
+    def create(cls, parent: Path, name: str, layers: bytes, params: bytes) -> RunDirectory:
+        """Make a new directory below `parent`, named by `name` and the time, with the two files in it.
 
         Raises:
             CheckpointError: it cannot be made.
         """
-        stamp = time.strftime("%Y-%m-%d_%H.%M.%S")
-        try:
+        with explaining_failure(f"cannot make a run directory in {parent}"):
             parent.mkdir(parents=True, exist_ok=True)
-            for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
-                path = parent / f"{name}__{stamp}{suffix}"
-                if not path.exists():
-                    break
-            path.mkdir()
-            (path / LAYERS).write_text(layers, encoding="utf-8")
-            (path / PARAMS).write_text(params, encoding="utf-8")
-        except OSError as error:
-            raise CheckpointError(f"cannot make a run directory in {parent}: {reason(error)}") from None
+            path = _make_new(parent, f"{name}__{time.strftime('%Y-%m-%d_%H.%M.%S')}")
+            (path / LAYERS).write_bytes(layers)
+            (path / PARAMS).write_bytes(params)
         return cls(path)
 
     @classmethod
@@ -87,14 +82,19 @@ class RunDirectory:
         """Return what run.json says.
 
         Raises:
-            CheckpointError: it cannot be read.
+            CheckpointError: it cannot be read, or is not of this program.
         """
-        try:
-            record = json.loads((self.path / RUN).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"cannot read {self.path / RUN}: {reason(error)}") from None
-        if not isinstance(record, dict):
-            raise CheckpointError(f"cannot read {self.path / RUN}: it is not a JSON object")
+        path = self.path / RUN
+        with explaining_failure(f"cannot read {path}"):
+            record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
+            raise CheckpointError(f"{path} is not the record of a run of this version of convnet-cfg")
+        for name, kind in RECORD_KINDS.items():
+            if not isinstance(record.get(name), kind):
+                raise CheckpointError(f"{path} is damaged: it has no {name}")
+        for name, keys in {LAYERS: {"sha256"}, PARAMS: {"path", "path_sha256", "sha256", "text"}}.items():
+            if not keys <= set(record["files"].get(name, ())):
+                raise CheckpointError(f"{path} is damaged: it does not say all of {name}")
         return record
 
     def write_record(self, record: Mapping[str, Any]) -> None:
@@ -103,23 +103,21 @@ class RunDirectory:
         Raises:
             CheckpointError: it cannot be written; the old one is still there.
         """
-        self.replace_text(RUN, json.dumps(record, indent=2) + "\n")
+        self.replace(RUN, f"{json.dumps(record, indent=2)}\n".encode())
 
-    def replace_text(self, name: str, text: str) -> None:
-        """Replace a file as a whole: a reader sees the old text or the new.
+    def replace(self, name: str, content: bytes) -> None:
+        """Replace a file as a whole: a reader sees the old content or the new.
 
         Raises:
             CheckpointError: it cannot be written; the old one is still there.
         """
         temporary = self.path / f".{name}.tmp"
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
+        with explaining_failure(f"cannot write {self.path / name}"):
+            with temporary.open("wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path / name)
-        except OSError as error:
-            raise CheckpointError(f"cannot write {self.path / name}: {reason(error)}") from None
 
     # -- log.jsonl and times.jsonl
 
@@ -129,20 +127,22 @@ class RunDirectory:
         Raises:
             CheckpointError: it cannot be written.
         """
-        try:
-            with (self.path / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise CheckpointError(f"cannot write {self.path / name}: {reason(error)}") from None
+        path = self.path / name
+        with explaining_failure(f"cannot write {path}"), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
     def log_size(self) -> int:
-        """Return the bytes of log.jsonl, on the disk for good."""
+        """Return the bytes of log.jsonl, on the disk for good.
+
+        Raises:
+            CheckpointError: they cannot be brought there.
+        """
         path = self.path / LOG
         if not path.exists():
             return 0
-        with path.open("rb") as file:
+        with explaining_failure(f"cannot write {path}"), path.open("rb") as file:
             os.fsync(file.fileno())
-        return path.stat().st_size
+            return path.stat().st_size
 
     def cut_log(self, size: int) -> None:
         """Drop what log.jsonl has beyond `size` bytes: lines of batches after the checkpoint.
@@ -151,13 +151,27 @@ class RunDirectory:
             CheckpointError: the log is shorter than it was when the checkpoint was written.
         """
         path = self.path / LOG
-        there = path.stat().st_size if path.exists() else 0
-        if there < size:
-            raise CheckpointError(f"{path} has {there} bytes, {size} when the checkpoint was written")
-        if there > size:
-            os.truncate(path, size)
+        with explaining_failure(f"cannot shorten {path}"):
+            there = path.stat().st_size if path.exists() else 0
+            if there < size:
+                raise CheckpointError(f"{path} has {there} bytes, {size} when the checkpoint was written")
+            if there > size:
+                os.truncate(path, size)
 
 
-def sha256(text: str) -> str:
-    """Return the SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+def _make_new(parent: Path, name: str) -> Path:
+    """Make a directory of this name, or with a number behind it if there is one already."""
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

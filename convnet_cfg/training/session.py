@@ -192,7 +192,7 @@ class Session:
         assert optimizer is not None
         for owned in self.built.network.owned():
             weight = self.built.variables[owned.name]
-            what = "biases" if owned.index is None else f"weights[{owned.index}]"
+            what = "biases" if owned.input is None else f"weights[{owned.input}]"
             means = (float(np.abs(part.numpy()).mean()) for part in (weight, optimizer.velocity(weight)))
             yield WeightSummary(owned.layer.name, what, *means)
 

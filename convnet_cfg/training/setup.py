@@ -6,12 +6,8 @@ Each comes in two steps: `prepare` and `prepare_again` read and check everything
 
 from __future__ import annotations
 
-import difflib
-import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +15,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convnet_cfg.data import DataProvider, open_provider
-from convnet_cfg.errors import CheckpointError, ConfigError, Problem, UsageError
+from convnet_cfg.errors import ConfigError, ConvnetError, Place, Problem, UsageError
 from convnet_cfg.language import Network, load_network
-from convnet_cfg.training.checkpoints import read_checkpoint
+from convnet_cfg.training.checkpoints import checkpoint_path, explaining_failure, read_checkpoint
 from convnet_cfg.training.observer import Observer
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
-from convnet_cfg.training.run_directory import LAYERS, LOG, PARAMS, RunDirectory, sha256
+from convnet_cfg.training.record import (
+    check_layers,
+    current_params,
+    first_record,
+    read_file,
+    record_changes,
+)
+from convnet_cfg.training.run_directory import LOG, PARAMS, RunDirectory
 
 if TYPE_CHECKING:
     from convnet_cfg.model import BuiltNetwork
     from convnet_cfg.training.session import Session
 
-RECORDED_PACKAGES = ("convnet-cfg", "tensorflow", "keras", "numpy")
+__all__ = ["Prepared", "PreparedAgain", "begin", "go_on", "locate", "prepare", "prepare_again", "reopen"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class PreparedAgain:
     arrays: Mapping[str, np.ndarray]
     counters: Mapping[str, Any]
     record: dict[str, Any]
-    params_text: str
+    params: bytes
     prepared: Prepared
 
 
@@ -66,7 +69,7 @@ def prepare(layers: Path, params: Path, options: Options) -> Prepared:
         ConfigError: the files have errors, or do not fit the data.
         DataError: data are missing or damaged.
     """
-    provider = open_provider(options.data_provider, options.data_path, **options.provider_options)
+    provider = _open_provider(options)
     provider.check_range(options.train_range)
     provider.check_range(options.test_range)
     network = load_network(
@@ -76,16 +79,42 @@ def prepare(layers: Path, params: Path, options: Options) -> Prepared:
         classes=provider.num_classes,
         mode=options.reading,
     )
-    refused = [
+    if problems := [*_refused_functions(network, options), *_nothing_to_train(network, layers)]:
+        raise ConfigError(problems)
+    return Prepared(layers, params, network, provider, options)
+
+
+def _open_provider(options: Options) -> DataProvider:
+    name = options.data_provider
+    try:
+        provider = open_provider(name, options.data_path, **options.provider_options)
+    except ConvnetError:
+        raise
+    except Exception as error:
+        # A class of the user's own may raise anything.
+        raise UsageError(f"data provider {name!r} cannot be opened: {type(error).__name__}: {error}") from error
+    if missing := [needed for needed in ("shapes", "num_classes") if not hasattr(provider, needed)]:
+        raise UsageError(f"data provider {name!r} does not say its {' and '.join(missing)}")
+    return provider
+
+
+def _refused_functions(network: Network, options: Options) -> list[Problem]:
+    return [
         Problem(
             layer.place, layer.name, f"{name} is code from outside: give --allow-init-func {name} to run it"
         )
         for name, (layer, _) in network.functions.items()
         if name not in options.allowed_functions
     ]
-    if refused:
-        raise ConfigError(refused)
-    return Prepared(layers, params, network, provider, options)
+
+
+def _nothing_to_train(network: Network, layers: Path) -> list[Problem]:
+    lacks = [
+        what
+        for what, there in (("layer with weights", network.owned()), ("cost", network.costs))
+        if not list(there)
+    ]
+    return [Problem(Place(str(layers), 1), None, f"there is no {what}: nothing to train") for what in lacks]
 
 
 def begin(
@@ -106,40 +135,11 @@ def begin(
         CheckpointError: the directory cannot be made.
     """
     built = _build(prepared, None)
-    texts = {LAYERS: read_text(prepared.layers), PARAMS: read_text(prepared.params)}
-    run = RunDirectory.create(save_path, prepared.layers.stem, texts[LAYERS], texts[PARAMS])
-    run.write_record(_first_record(prepared, texts, shipped, command))
+    contents = read_file(prepared.layers), read_file(prepared.params)
+    run = RunDirectory.create(save_path, prepared.layers.stem, *contents)
+    paths = prepared.layers, None if shipped else prepared.params
+    run.write_record(first_record(prepared.network, prepared.options, paths, contents, command))
     return _session(built, prepared, run, observer)
-
-
-def _first_record(
-    prepared: Prepared, texts: Mapping[str, str], shipped: bool, command: Sequence[str]
-) -> dict[str, Any]:
-    network, options = prepared.network, prepared.options
-    return {
-        "format": 1,
-        "command": list(command),
-        "started": now(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in RECORDED_PACKAGES},
-        "machine": platform.platform(),
-        "dialect": network.dialect.name,
-        "recognized_by": network.recognized_by,
-        "deviation": network.dialect.deviation,
-        "decay": options.decay,
-        "options": options.to_json(),
-        "files": {
-            LAYERS: {"path": str(prepared.layers.resolve()), "sha256": sha256(texts[LAYERS])},
-            PARAMS: {
-                "path": None if shipped else str(prepared.params.resolve()),
-                "path_sha256": sha256(texts[PARAMS]),
-                "sha256": sha256(texts[PARAMS]),
-                "text": texts[PARAMS],
-            },
-        },
-        "changes": [],
-        "final_tests": [],
-    }
 
 
 def prepare_again(path: Path, given: Mapping[str, Any], params: Path | None = None) -> PreparedAgain:
@@ -155,11 +155,10 @@ def prepare_again(path: Path, given: Mapping[str, Any], params: Path | None = No
     arrays, counters = read_checkpoint(checkpoint)
     record = run.read_record()
     check_layers(run, record)
-    options = _options(record).changed(given)
-    text, source = _current_params(run, record, params)
-    return PreparedAgain(
-        run, checkpoint, arrays, counters, record, text, prepare(run.layers, source, options)
-    )
+    options = Options.from_json(record["options"]).changed(given)
+    source, content = current_params(run, record, params)
+    prepared = prepare(run.layers, source, options)
+    return PreparedAgain(run, checkpoint, arrays, counters, record, content, prepared)
 
 
 def go_on(again: PreparedAgain, observer: Observer) -> Session:
@@ -170,13 +169,16 @@ def go_on(again: PreparedAgain, observer: Observer) -> Session:
     Raises:
         CheckpointError: the checkpoint does not fit the network, or something cannot be written.
     """
-    older = again.checkpoint != again.run.newest_checkpoint()
-    run = _branch(again.run, again.checkpoint, again.record) if older else again.run
-    session = _restored(again, run, observer)
-    if again.params_text != read_text(run.params):
-        run.replace_text(PARAMS, again.params_text)
+    session = reopen(again, observer)
+    if again.checkpoint != again.run.newest_checkpoint():
+        session.run_directory = _branch(again, session.position)
+    run = session.run_directory
+    if again.params != read_file(run.params):
+        run.replace(PARAMS, again.params)
     run.cut_log(again.counters["log_size"])
-    _record_changes(again, run, session.position)
+    prepared = again.prepared
+    source = run.params if prepared.params == again.run.params else prepared.params
+    record_changes(again.record, prepared.options, source, again.params, run, session.position)
     run.write_record(again.record)
     return session
 
@@ -187,11 +189,7 @@ def reopen(again: PreparedAgain, observer: Observer) -> Session:
     Raises:
         CheckpointError: the checkpoint does not fit the network.
     """
-    return _restored(again, again.run, observer)
-
-
-def _restored(again: PreparedAgain, run: RunDirectory, observer: Observer) -> Session:
-    session = _session(_build(again.prepared, again.counters), again.prepared, run, observer)
+    session = _session(_build(again.prepared, again.counters), again.prepared, again.run, observer)
     session.restore(again.arrays, again.counters)
     return session
 
@@ -206,34 +204,6 @@ def locate(path: Path) -> tuple[RunDirectory, Path]:
         return RunDirectory.open(path.parent), path
     run = RunDirectory.open(path)
     return run, run.newest_checkpoint()
-
-
-def record_final_test(session: Session, result: Any) -> None:
-    """Add the test at the end of a training to run.json."""
-    record = session.run_directory.read_record()
-    record["final_tests"].append({**result.to_json(), "position": str(result.position)})
-    session.run_directory.write_record(record)
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file in whatever encoding; UsageError if it cannot be read."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
-def check_layers(run: RunDirectory, record: Mapping[str, Any]) -> None:
-    """Raise CheckpointError if the definition is not what the run began with: weights belong to it."""
-    if sha256(read_text(run.layers)) != record["files"][LAYERS]["sha256"]:
-        raise CheckpointError(
-            f"{run.layers} was changed since the run began: its weights belong to the definition as it was; "
-            "start a new run for the new one"
-        )
 
 
 def _session(built: BuiltNetwork, prepared: Prepared, run: RunDirectory, observer: Observer) -> Session:
@@ -273,89 +243,14 @@ def _known_connections(counters: Mapping[str, Any] | None) -> dict[str, Any] | N
     }
 
 
-def _options(record: Mapping[str, Any]) -> Options:
-    try:
-        return Options.from_json(record["options"])
-    except KeyError:
-        raise CheckpointError("run.json has no options") from None
-
-
-def _current_params(run: RunDirectory, record: Mapping[str, Any], given: Path | None) -> tuple[str, Path]:
-    """Return the parameter text that counts, and its file: the given one, or whichever copy was edited."""
-    if given is not None:
-        return read_text(given), given
-    known = record["files"][PARAMS]
-    inside = read_text(run.params)
-    edited = {inside: run.params} if sha256(inside) != known["sha256"] else {}
-    outside = Path(known["path"]) if known["path"] else None
-    if outside is not None and outside.is_file() and sha256(read_text(outside)) != known["path_sha256"]:
-        edited[read_text(outside)] = outside
-    if len(edited) > 1:
-        raise UsageError(
-            f"both {run.params} and {outside} were edited since the run was last at work; "
-            "say which one counts with --layer-params"
-        )
-    return next(iter(edited.items()), (inside, run.params))
-
-
-def _record_changes(again: PreparedAgain, run: RunDirectory, position: Position) -> None:
-    """Add to the record what is different from now on."""
-    record, text = again.record, again.params_text
-    before, after = record["options"], again.prepared.options.to_json()
-    change: dict[str, Any] = {}
-    changed = {
-        name: [before.get(name), after[name]]
-        for name in after
-        if _plain(before.get(name)) != _plain(after[name])
-    }
-    if changed:
-        change["options"] = changed
-    params = record["files"][PARAMS]
-    if sha256(text) != params["sha256"]:
-        lines = difflib.unified_diff(
-            params["text"].splitlines(), text.splitlines(), "before", "now", lineterm="", n=1
-        )
-        change["params"] = {"before": params["sha256"], "now": sha256(text), "diff": list(lines)}
-        params.update(sha256=sha256(text), text=text)
-    source = again.prepared.params
-    if source != run.params:
-        params.update(path=str(source.resolve()), path_sha256=sha256(read_text(source)))
-    if change:
-        record["changes"].append({"at": str(position), "time": now(), **change})
-    record["options"] = after
-    record["decay"] = again.prepared.options.decay
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON gives it back."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _branch(run: RunDirectory, checkpoint: Path, record: dict[str, Any]) -> RunDirectory:
+def _branch(again: PreparedAgain, position: Position) -> RunDirectory:
     """Copy a run up to one of its older checkpoints into a new directory."""
+    run = again.run
     name = run.path.name.split("__")[0]
-    branch = RunDirectory.create(run.path.parent, name, read_text(run.layers), read_text(run.params))
-    record["branched_from"] = str(checkpoint.resolve())
-    (branch.path / checkpoint.name).write_bytes(checkpoint.read_bytes())
-    log = run.path / LOG
-    if log.exists():
-        (branch.path / LOG).write_bytes(log.read_bytes())
+    branch = RunDirectory.create(run.path.parent, name, read_file(run.layers), read_file(run.params))
+    again.record["branched_from"] = str(again.checkpoint.resolve())
+    with explaining_failure(f"cannot copy {run.path} to {branch.path}"):
+        checkpoint_path(branch.path, position).write_bytes(again.checkpoint.read_bytes())
+        if (run.path / LOG).exists():
+            (branch.path / LOG).write_bytes((run.path / LOG).read_bytes())
     return branch
-
-
-def now() -> str:
-    """Return the time of day for a record."""
-    return time.strftime("%Y-%m-%d %H:%M:%S")
-
-
-__all__ = [
-    "Prepared",
-    "PreparedAgain",
-    "begin",
-    "go_on",
-    "locate",
-    "prepare",
-    "prepare_again",
-    "record_final_test",
-    "reopen",
-]

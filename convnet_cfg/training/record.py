@@ -1,0 +1,147 @@
+"""What run.json says: how a run began, what its files were, and what was changed since."""
+
+from __future__ import annotations
+
+import difflib
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from convnet_cfg.errors import CheckpointError, UsageError
+from convnet_cfg.language import Network
+from convnet_cfg.training.observer import Result
+from convnet_cfg.training.options import Options
+from convnet_cfg.training.position import Position
+from convnet_cfg.training.run_directory import LAYERS, PARAMS, RECORD_FORMAT, RunDirectory, sha256
+
+RECORDED_PACKAGES = ("convnet-cfg", "tensorflow", "keras", "numpy")
+
+
+def first_record(
+    network: Network,
+    options: Options,
+    paths: tuple[Path, Path | None],
+    contents: tuple[bytes, bytes],
+    command: Sequence[str],
+) -> dict[str, Any]:
+    """Return the record of a run that begins with the two files.
+
+    `paths` are where they are; None for the parameter file says that a change of it is not the user's.
+    """
+    layers, params = contents
+    return {
+        "format": RECORD_FORMAT,
+        "command": list(command),
+        "started": _now(),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in RECORDED_PACKAGES},
+        "machine": platform.platform(),
+        "dialect": network.dialect.name,
+        "recognized_by": network.recognized_by,
+        "deviation": network.dialect.deviation,
+        "decay": options.decay,
+        "options": options.to_json(),
+        "files": {
+            LAYERS: {"path": str(paths[0].resolve()), "sha256": sha256(layers)},
+            PARAMS: {
+                "path": str(paths[1].resolve()) if paths[1] else None,
+                "path_sha256": sha256(params),
+                "sha256": sha256(params),
+                "text": decoded(params),
+            },
+        },
+        "changes": [],
+        "final_tests": [],
+    }
+
+
+def check_layers(run: RunDirectory, record: Mapping[str, Any]) -> None:
+    """Raise CheckpointError if the definition is not what the run began with: weights belong to it."""
+    if sha256(read_file(run.layers)) != record["files"][LAYERS]["sha256"]:
+        raise CheckpointError(
+            f"{run.layers} was changed since the run began: its weights belong to the definition as it was; "
+            "start a new run for the new one"
+        )
+
+
+def current_params(run: RunDirectory, record: Mapping[str, Any], given: Path | None) -> tuple[Path, bytes]:
+    """Return the parameter file that counts, the given one or whichever copy was edited, and its content.
+
+    Raises:
+        UsageError: both copies were edited, or a file cannot be read.
+    """
+    if given is not None:
+        return given, read_file(given)
+    known = record["files"][PARAMS]
+    inside, outside = read_file(run.params), _outside(record)
+    inside_edited = sha256(inside) != known["sha256"]
+    outside_edited = outside is not None and sha256(outside) != known["path_sha256"]
+    if inside_edited and outside_edited and inside != outside:
+        raise UsageError(
+            f"both {run.params} and {known['path']} were edited since the run was last at work; "
+            "say which one counts with --layer-params"
+        )
+    return (Path(known["path"]), outside) if outside is not None and outside_edited else (run.params, inside)
+
+
+def record_changes(
+    record: dict[str, Any], options: Options, source: Path, params: bytes, run: RunDirectory, at: Position
+) -> None:
+    """Add to the record what is different from now on: options, or the parameters from the file `source`."""
+    known = record["files"][PARAMS]
+    change: dict[str, Any] = {}
+    before, after = record["options"], options.to_json()
+    changed = {name: [before[name], value] for name, value in after.items() if before[name] != value}
+    if changed:
+        change["options"] = changed
+    if sha256(params) != known["sha256"]:
+        lines = difflib.unified_diff(
+            known["text"].splitlines(), decoded(params).splitlines(), "before", "now", lineterm="", n=1
+        )
+        change["params"] = {"before": known["sha256"], "now": sha256(params), "diff": list(lines)}
+        known.update(sha256=sha256(params), text=decoded(params))
+    if source.resolve() != run.params.resolve():
+        known["path"] = str(source.resolve())
+    # Whatever the file outside says now has been taken or was decided against.
+    if (outside := _outside(record)) is not None:
+        known["path_sha256"] = sha256(outside)
+    if change:
+        record["changes"].append({"at": str(at), "time": _now(), **change})
+    record["options"] = after
+    record["decay"] = options.decay
+
+
+def record_final_test(run: RunDirectory, result: Result) -> None:
+    """Add the test at the end of a training to run.json."""
+    record = run.read_record()
+    record["final_tests"].append({**result.to_json(), "position": str(result.position)})
+    run.write_record(record)
+
+
+def _outside(record: Mapping[str, Any]) -> bytes | None:
+    """Return what the parameter file that the user named says now, if it is still there."""
+    path = record["files"][PARAMS]["path"]
+    return read_file(Path(path)) if path is not None and Path(path).is_file() else None
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a file; UsageError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a file in whatever encoding."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,29 @@
+"""The eight rules as plain NumPy in double precision, written from design.md, not from rules.py."""
+
+import numpy as np
+
+
+def step(name, W, V, G, e, m, d, e0):
+    if e <= 0:
+        return W, V
+    d = max(d, 0.0)
+    if name in ("cuda-convnet", "l2"):
+        new = m * V - e * d * W - e * G
+        return W + new, new
+    new = m * V - e * G
+    if name == "after-step":
+        return (1 - d) * (W + new), new
+    strength = {
+        "decoupled": 1.0,
+        "decoupled-lr": e,
+        "decoupled-schedule": e / e0 if name == "decoupled-schedule" else None,
+        "decoupled-matched": e / (1 - m) if name == "decoupled-matched" else None,
+        "none": 0.0,
+    }[name]
+    return (1 - strength * d) * W + new, new
+
+
+def difference(got, expected):
+    """The largest error relative to the largest number."""
+    got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
+    return np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-30)

@@ -1,0 +1,139 @@
+"""Loops in NumPy float64: what the layers must compute, written as slowly and plainly as possible.
+
+Images are (batch, rows, columns, channels), as in the package.
+"""
+
+import numpy as np
+
+
+def window(start, size, side):
+    """Return the existing part of [start, start + size) as a slice."""
+    return slice(max(start, 0), max(min(start + size, side), 0))
+
+
+def padded_patch(image, row, column, size):
+    """Return the size x size pixels from (row, column) on, zero outside the image."""
+    side = image.shape[1]
+    patch = np.zeros((image.shape[0], size, size, image.shape[3]))
+    rows, columns = window(row, size, side), window(column, size, side)
+    if rows.start < rows.stop and columns.start < columns.stop:
+        patch[:, rows.start - row : rows.stop - row, columns.start - column : columns.stop - column] = image[
+            :, rows, columns
+        ]
+    return patch
+
+
+def group_channels(channels, groups, connections, group):
+    """Return the channel numbers that a group sees."""
+    seen = np.arange(channels) if connections is None else np.asarray(connections)
+    return np.split(seen, groups)[group]
+
+
+def filter_image(image, kernel_at, filters, count, *, size, strides, padding, groups=1, connections=None):
+    """Convolve with the kernel (size, size, depth, filters) that kernel_at(row, column) returns."""
+    output = np.zeros((image.shape[0], count, count, filters))
+    share = filters // groups
+    for row in range(count):
+        for column in range(count):
+            patch = padded_patch(image, row * strides - padding, column * strides - padding, size)
+            for k in range(filters):
+                seen = group_channels(image.shape[3], groups, connections, k // share)
+                product = patch[..., seen] * kernel_at(row, column)[..., k]
+                output[:, row, column, k] = product.sum(axis=(1, 2, 3))
+    return output
+
+
+def pool_windows(side, size, strides, start, count):
+    """Yield (row, column, rows, columns) of each window."""
+    for row in range(count):
+        for column in range(count):
+            yield (
+                row,
+                column,
+                window(start + row * strides, size, side),
+                window(start + column * strides, size, side),
+            )
+
+
+def pool(image, size, strides, start, count, reduce):
+    """Reduce (np.max or np.mean) the existing pixels of each window."""
+    output = np.zeros((image.shape[0], count, count, image.shape[3]))
+    for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
+        output[:, row, column] = reduce(image[:, rows, columns], axis=(1, 2))
+    return output
+
+
+def max_pool_gradient(image, gradient, size, strides, start):
+    """Give each pixel that equals its window's maximum the whole gradient."""
+    result = np.zeros(image.shape)
+    count = gradient.shape[1]
+    for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
+        pixels = image[:, rows, columns]
+        equal = pixels == pixels.max(axis=(1, 2), keepdims=True)
+        result[:, rows, columns] += equal * gradient[:, row : row + 1, column : column + 1]
+    return result
+
+
+def average_pool_gradient(image, gradient, size, strides, start):
+    """Share the gradient among the existing pixels of each window."""
+    result = np.zeros(image.shape)
+    count = gradient.shape[1]
+    for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
+        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        result[:, rows, columns] += gradient[:, row : row + 1, column : column + 1] / area
+    return result
+
+
+def spatial_neighbours(side, size):
+    """Return a matrix over flattened pixels: 1 at [q, p] if q is in the window around p."""
+    near = [[float(0 <= a - b + size // 2 < size) for b in range(side)] for a in range(side)]
+    return np.kron(near, near)
+
+
+def channel_neighbours(channels, size, blocked=False):
+    """Return a matrix: 1 at [a, b] if channel a is in the window around channel b."""
+    if blocked:
+        return np.array([[float(a // size == b // size) for b in range(channels)] for a in range(channels)])
+    return np.array(
+        [[float(0 <= a - b + size // 2 < size) for b in range(channels)] for a in range(channels)]
+    )
+
+
+def over_pixels(matrix):
+    """Return the function that multiplies the flattened pixels of an image by a matrix."""
+
+    def multiply(image, transposed=False):
+        flat = image.reshape(image.shape[0], -1, image.shape[3])
+        used = matrix.T if transposed else matrix
+        return np.einsum("bqc,qp->bpc", flat, used).reshape(image.shape)
+
+    return multiply
+
+
+def over_channels(matrix):
+    """Return the function that multiplies the channels of an image by a matrix."""
+    return lambda image, transposed=False: image @ (matrix.T if transposed else matrix)
+
+
+def local_means(image, size):
+    """Return the mean of the existing pixels of the window around each pixel."""
+    total = over_pixels(spatial_neighbours(image.shape[1], size))
+    return total(image) / total(np.ones_like(image))
+
+
+def normalize(x, centred, total, scale, power, min_div=1.0):
+    """Return x * (min_div + scale * total(centred ** 2)) ** -power."""
+    return x * (min_div + scale * total(centred**2)) ** -power
+
+
+def normalize_gradient(x, centred, g, total, scale, power, min_div=1.0):
+    """Return the gradient of normalize, the part subtracted in `centred` being constant."""
+    d = min_div + scale * total(centred**2)
+    y = x * d**-power
+    return g * d**-power - 2 * scale * power * centred * total(g * y / d, transposed=True)
+
+
+def softrelu_gradient(x):
+    """Return the derivative that was intended: 1 where the output is above 4, else 1 - exp(-y)."""
+    y = np.where(x > 4, x, np.log1p(np.exp(x)))
+    return np.where(y > 4, 1.0, 1.0 - np.exp(-y))
