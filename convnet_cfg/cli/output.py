@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import click
 
 from ..errors import Problem, Severity
 
+WRAPPED = ("inputs",)  # columns that give way on a narrow terminal
 SEVERITY_WORDS = {
     Severity.NOTE: "note: ",
     Severity.WARNING: "warning: ",
@@ -33,13 +35,18 @@ def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]
 ) -> None:
     """Print a table; the columns named in `right` are aligned to the right."""
-    if sys.stdout.isatty():
+    if is_terminal():
         _print_rich(title, columns, rows, right)
         return
     click.echo(title)
     for line in _aligned([columns, *rows], [column in right for column in columns]):
         click.echo(line)
     click.echo()
+
+
+def is_terminal() -> bool:
+    """Whether someone looks at the output as it comes."""
+    return sys.stdout.isatty()
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterable[str]:
@@ -60,9 +67,12 @@ def _print_rich(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=side, overflow="fold", no_wrap=column not in WRAPPED)
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)

@@ -72,14 +72,20 @@ class _Guesser:
         self.channels = dict(reversed(list(self._channels())))
 
     def sides(self) -> Iterator[int]:
-        """Yield sides of images, the likeliest first: strides above the data are for large images."""
+        """Yield sides of images, the likeliest first: who strides over the data expects large ones."""
         large = any(
             set(layer.spec.strides) != {1} and self.indices.keys() & set(layer.spec.inputs)
             for layer in self.layers
             if isinstance(layer.spec, FilterSpec)
         )
         usual = LARGE_SIDES + SMALL_SIDES if large else SMALL_SIDES + LARGE_SIDES
-        yield from dict.fromkeys((*usual, *OTHER_SIDES, *ANY_SIDES))
+        yield from dict.fromkeys((*usual, *OTHER_SIDES, *(() if self._has_other_problems() else ANY_SIDES)))
+
+    def _has_other_problems(self) -> bool:
+        """Whether there are problems that no size solves: some are left where every size is unknown."""
+        unknown_sizes = len(self.indices)
+        problems, _ = self._wire({})
+        return problems > unknown_sizes or any(layer.spec is None for layer in self.layers)
 
     def attempt(self, side: int) -> tuple[int, Guess]:
         """Return how many problems images of this side lead to, and the sizes of all matrices."""
@@ -88,12 +94,13 @@ class _Guesser:
         for index, channels in sorted(self.channels.items()):
             known.setdefault(index, channels * side**2)
             reasons.append(f"{count(channels, 'channel')} of {side} x {side}")
-        _, wired = self._wire(known)
-        for name, index in self.indices.items():
-            if index not in known:
-                known[index], reason = self._other_size(name, wired)
-                reasons.append(reason)
-        problems, _ = self._wire(known)
+        problems, wired = self._wire(known)
+        others = {name: index for name, index in self.indices.items() if index not in known}
+        for name, index in others.items():
+            known[index], reason = self._other_size(name, wired)
+            reasons.append(reason)
+        if others:
+            problems, _ = self._wire(known)
         dims = tuple(known.get(index, 1) for index in range(max(known, default=-1) + 1))
         return problems, Guess(dims, tuple(dict.fromkeys(reasons)) or ("labels only",), problems == 0)
 

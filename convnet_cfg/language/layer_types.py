@@ -4,51 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isqrt
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-from .kinds import FLAG, INTEGER, NAME, NUMBER, at_least, number_between, one_of, read_integer
+from .kinds import FLAG, INTEGER, NAME, NUMBER, at_least, in_range, number_between, one_of, read_integer
 from .neurons import V1_NEURONS, Neuron, neuron_kind
 from .params import CostParams, LayerParams, NormParams
+from .shapes import Image as Image
+from .shapes import Input, Output, ceil_divided, check_range, common_output, image_input, image_output
 from .spec import Report, count, key
 
-
-class Image(NamedTuple):
-    """A square image: `channels` planes of `side` times `side` values."""
-
-    channels: int
-    side: int
-
-    @property
-    def size(self) -> int:
-        """The number of values."""
-        return self.channels * self.side**2
-
-
-class Output(NamedTuple):
-    """What a layer hands on for each case: so many values, and the image that they make, if they do."""
-
-    size: int
-    image: Image | None = None
-
-
-class Input(NamedTuple):
-    """What a layer knows of a layer that it reads."""
-
-    name: str
-    type: str
-    output: Output
-    trainable: bool  # it, or a layer below it, has weights
-
-
-class MatrixShape(NamedTuple):
-    """The original's shape of a weight matrix or bias, as its init functions and checkpoints have it."""
-
-    rows: int
-    columns: int
-
-
 NEURON = neuron_kind(V1_NEURONS)
+MAX_DATA_INDEX = 99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,31 +39,6 @@ class LayerSpec:
         return 0
 
 
-def image_input(source: Input, channels: int, report: Report, key: str = "channels") -> Image | None:
-    """Return the input seen as so many channels of a square image, or report that it cannot be."""
-    side = isqrt(source.output.size // channels)
-    if side and channels * side**2 == source.output.size:
-        return Image(channels, side)
-    known = source.output.image
-    has = f" ({known.channels} channels of {known.side} x {known.side})" if known else ""
-    report.error(
-        f"input {source.name!r} has {source.output.size} values{has}, "
-        f"which are not {channels} channels of a square image",
-        key,
-    )
-    return None
-
-
-def ceil_divided(numerator: int, denominator: int) -> int:
-    """Return the quotient rounded up, exact for integers of any size."""
-    return -(-numerator // denominator)
-
-
-def image_output(image: Image) -> Output:
-    """Return the output of a layer that makes this image."""
-    return Output(image.size, image)
-
-
 @dataclass(frozen=True, kw_only=True)
 class DataSpec(LayerSpec):
     """`type=data`: one matrix of the data provider."""
@@ -108,7 +49,7 @@ class DataSpec(LayerSpec):
 
     inputs: tuple[str, ...] = ()
     neuron: Neuron | None = None
-    data_index: int = key("dataIdx", at_least(0))
+    data_index: int = key("dataIdx", in_range(0, MAX_DATA_INDEX))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,17 +111,6 @@ class MaxSpec(LayerSpec):
         return common_output(inputs, report)
 
 
-def common_output(inputs: Sequence[Input], report: Report) -> Output | None:
-    """Return the output of element-wise layers; inputs of different sizes are reported."""
-    sizes = [source.output.size for source in inputs]
-    if len(set(sizes)) > 1:
-        each = ", ".join(f"{source.name!r} has {source.output.size}" for source in inputs)
-        report.error(f"inputs must have equally many values: {each}", "inputs")
-        return None
-    images = {source.output.image for source in inputs}
-    return Output(sizes[0], images.pop() if len(images) == 1 else None)
-
-
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec(LayerSpec):
     """A layer with one input that is read as an image."""
@@ -196,14 +126,6 @@ class ImageSpec(LayerSpec):
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
         """Return the image that the layer makes; the same size unless the type says otherwise."""
         return image
-
-
-def check_range(report: Report, name: str, value: int, minimum: int, maximum: int, limit: str) -> bool:
-    """Report a value outside its range; `limit` says what the maximum is."""
-    if minimum <= value <= maximum:
-        return True
-    report.error(f"{name} must be an integer from {minimum} to {maximum} ({limit}), got {value}", name)
-    return False
 
 
 @dataclass(frozen=True, kw_only=True)

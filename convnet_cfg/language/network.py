@@ -9,8 +9,9 @@ from typing import NamedTuple
 from ..errors import Place, Problem
 from .dialects import Dialect
 from .kinds import FunctionCall, SourceRef
-from .layer_types import CostSpec, Input, LayerSpec, LogregSpec, MatrixShape, Output
+from .layer_types import CostSpec, LayerSpec, LogregSpec
 from .params import LayerParams, UpdateRule
+from .shapes import Input, MatrixShape, Output
 from .weight_types import WeightSpec
 
 

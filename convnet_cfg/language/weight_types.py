@@ -7,17 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .kinds import FLAG, FUNCTION, NUMBER, SOURCE, SPARSE, FunctionCall, SourceRef, at_least
-from .layer_types import (
-    Image,
-    Input,
-    LayerSpec,
-    MatrixShape,
-    Output,
-    ceil_divided,
-    image_input,
-    image_output,
-)
+from .layer_types import LayerSpec
 from .params import WeightParams
+from .shapes import Image, Input, MatrixShape, Output, ceil_divided, image_input, image_output
 from .spec import Report, key
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ..errors import Problem, did_you_mean
 from .declaring import Declarations, Declared
 from .kinds import shorten
-from .layer_types import DataSpec, Input, LayerSpec, LogregSpec, Output, SoftmaxSpec
+from .layer_types import DataSpec, LayerSpec, LogregSpec, SoftmaxSpec
 from .network import Matrix, outside_functions
+from .shapes import Input, Output
 from .sharing import Sharer, resolve_sources
 from .spec import Report, count
 from .weight_types import WeightSpec

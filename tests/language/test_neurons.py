@@ -1,0 +1,62 @@
+"""The grammar of activations (spec: neurons.md section 1)."""
+
+import pytest
+
+from convnet_cfg.language.kinds import ExplainedError
+from convnet_cfg.language.neurons import V1_NEURONS, neuron_kind
+
+KIND = neuron_kind(V1_NEURONS)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "parameters"),
+    [
+        ("relu", "relu", ()),
+        ("ident", "ident", ()),
+        ("tanh[1.7159,0.6667]", "tanh", (1.7159, 0.6667)),
+        ("tanh [ 1 , -2. ]  ", "tanh", (1.0, -2.0)),
+        ("brelu[.5]", "brelu", (0.5,)),
+        ("linear[1e-3,0]", "linear", (0.001, 0.0)),
+    ],
+)
+def test_neuron(text, name, parameters):
+    assert KIND.convert(text)[:2] == (name, parameters)
+
+
+def test_no_text_is_no_neuron_but_where_one_is_required():
+    assert KIND.convert("") is None
+    with pytest.raises(ExplainedError):
+        neuron_kind(V1_NEURONS, required=True).convert("")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Relu",
+        "relu[]",
+        "relu[1]",
+        "tanh",
+        "tanh[1]",
+        "tanh[1,2,3]",
+        "tanh[,]",
+        "tanh[1,]",
+        "tanh[1e+3,1]",
+        "tanh[+1,1]",
+        "tanh[1e999,1]",
+        "tanh[1 2,1]",
+        "tanh(1,2)",
+        "abstanh[1,2]",
+        "log[1]",
+        "drelu[1]",
+        "nrelu",
+        "brelu[1] x",
+    ],
+)
+def test_wrong_neuron(text):
+    with pytest.raises(ExplainedError):
+        KIND.convert(text)
+
+
+def test_every_neuron_of_the_specification_is_there():
+    names = "ident, logistic, tanh, relu, brelu, abs, softrelu, square, sqrt, linear"
+    assert ", ".join(V1_NEURONS) == names
