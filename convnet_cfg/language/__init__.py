@@ -1,8 +1,8 @@
 """Text to Network: reads cuda-convnet's two configuration files; never imports Keras."""
 
-from .builder import MODES, Pair, build_network, load_network, read_pair
-from .guess import Guess, guess_dims
-from .network import Layer, Matrix, Network
+from convnet_cfg.language.builder import MODES, Pair, build_network, load_network, read_pair
+from convnet_cfg.language.guess import Guess, guess_dims
+from convnet_cfg.language.network import Layer, Matrix, Network
 
 __all__ = [
     "MODES",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import Problem
-from .declaring import Declarations
-from .layer_types import NeuronSpec
-from .spec import Report
+from convnet_cfg.errors import Problem
+from convnet_cfg.language.declaring import Declarations
+from convnet_cfg.language.layer_types import NeuronSpec
+from convnet_cfg.language.spec import Report
 
 MAX_NAME_CLASHES = 99
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .layer_types import DataSpec, NeuronSpec
-from .network import Layer, Matrix
-from .params import LayerParams, WeightParams
-from .weight_types import WeightSpec
-from .wiring import Wired
+from convnet_cfg.language.layer_types import DataSpec, NeuronSpec
+from convnet_cfg.language.network import Layer, Matrix
+from convnet_cfg.language.params import LayerParams, WeightParams
+from convnet_cfg.language.weight_types import WeightSpec
+from convnet_cfg.language.wiring import Wired
 
 Params = Mapping[str, LayerParams | None]
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError, Place, Problem, Severity
-from .activations import name_activations
-from .assembly import assemble, data_dims
-from .declaring import Declarations, declare_layers
-from .dialects import Dialect, recognize
-from .grammar import Section, read_sections
-from .network import Network
-from .parameters import read_parameters
-from .params import LayerParams
-from .wiring import DataDims, wire_layers
+from convnet_cfg.errors import ConfigError, Place, Problem, Severity
+from convnet_cfg.language.activations import name_activations
+from convnet_cfg.language.assembly import assemble, data_dims
+from convnet_cfg.language.declaring import Declarations, declare_layers
+from convnet_cfg.language.dialects import Dialect, recognize
+from convnet_cfg.language.grammar import Section, read_sections
+from convnet_cfg.language.network import Network
+from convnet_cfg.language.parameters import read_parameters
+from convnet_cfg.language.params import LayerParams
+from convnet_cfg.language.wiring import DataDims, wire_layers
 
 # What each way of reading makes of the severities: the ones that are errors.
 MODES: Mapping[str, frozenset[Severity]] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import ConfigError, Problem, did_you_mean
-from .dialects import Dialect
-from .grammar import Section
-from .kinds import shorten
-from .layer_types import CostSpec, LayerSpec
-from .spec import Report, read_spec
-from .unknown_keys import check_keys
+from convnet_cfg.errors import ConfigError, Problem, did_you_mean
+from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.grammar import Section
+from convnet_cfg.language.kinds import shorten
+from convnet_cfg.language.layer_types import CostSpec, LayerSpec
+from convnet_cfg.language.spec import Report, read_spec
+from convnet_cfg.language.unknown_keys import check_keys
 
 
 @dataclass(frozen=True)

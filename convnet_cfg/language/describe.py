@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isqrt
 from typing import Any
 
-from ..errors import Problem
-from .kinds import FunctionCall, SourceRef
-from .layer_types import (
+from convnet_cfg.errors import Problem
+from convnet_cfg.language.kinds import FunctionCall, SourceRef
+from convnet_cfg.language.layer_types import (
     BlurSpec,
     ContrastNormSpec,
     CrossMapNormSpec,
@@ -32,12 +32,12 @@ from .layer_types import (
     SumSpec,
     YuvSpec,
 )
-from .network import Layer, Matrix, Network
-from .neurons import V1_NEURONS, Neuron
-from .old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
-from .params import NormParams, WeightParams
-from .spec import declared_keys
-from .weight_types import ConvSpec, FilterSpec, FullSpec, LocalSpec, WeightSpec
+from convnet_cfg.language.network import Layer, Matrix, Network
+from convnet_cfg.language.neurons import V1_NEURONS, Neuron
+from convnet_cfg.language.old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
+from convnet_cfg.language.params import NormParams, WeightParams
+from convnet_cfg.language.spec import declared_keys
+from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, FullSpec, LocalSpec, WeightSpec
 
 Values = dict[str, Any]
 

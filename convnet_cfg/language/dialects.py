@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from ..errors import Place, Problem
-from .grammar import Entry, Section
-from .layer_types import (
+from convnet_cfg.errors import Place, Problem
+from convnet_cfg.language.grammar import Entry, Section
+from convnet_cfg.language.layer_types import (
     BlurSpec,
     ContrastNormSpec,
     CrossMapNormSpec,
@@ -34,9 +34,9 @@ from .layer_types import (
     YuvSpec,
     as_table,
 )
-from .old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
-from .spec import key_names
-from .weight_types import ConvSpec, FullSpec, LocalSpec
+from convnet_cfg.language.old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
+from convnet_cfg.language.spec import key_names
+from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 
 Sections = Mapping[str, Section]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import ConfigError, Place, Problem, UsageError
+from convnet_cfg.errors import ConfigError, Place, Problem, UsageError
 
 DEFAULT_SECTION = "DEFAULT"
 MAX_INTERPOLATION_DEPTH = 10

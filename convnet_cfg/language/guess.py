@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ..errors import Problem
-from .builder import MODES, Pair
-from .declaring import Declared
-from .layer_types import DataSpec, ImageSpec, LogregSpec, MaxSpec, NeuronSpec, SumSpec
-from .spec import count
-from .weight_types import FilterSpec
-from .wiring import Wired, wire_layers
+from convnet_cfg.errors import Problem
+from convnet_cfg.language.builder import MODES, Pair
+from convnet_cfg.language.declaring import Declared
+from convnet_cfg.language.layer_types import DataSpec, ImageSpec, LogregSpec, MaxSpec, NeuronSpec, SumSpec
+from convnet_cfg.language.spec import count
+from convnet_cfg.language.weight_types import FilterSpec
+from convnet_cfg.language.wiring import Wired, wire_layers
 
 SMALL_SIDES = (32, 24, 28)
 LARGE_SIDES = (224, 227)

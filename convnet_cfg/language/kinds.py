@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..errors import did_you_mean, join_words
+from convnet_cfg.errors import did_you_mean, join_words
 
 
 class Kind(NamedTuple):

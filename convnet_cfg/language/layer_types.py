@@ -6,12 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .kinds import FLAG, INTEGER, NAME, NUMBER, at_least, in_range, number_between, one_of, read_integer
-from .neurons import V1_NEURONS, Neuron, neuron_kind
-from .params import CostParams, LayerParams, NormParams
-from .shapes import Image as Image
-from .shapes import Input, Output, ceil_divided, check_range, common_output, image_input, image_output
-from .spec import Report, count, key
+from convnet_cfg.language.kinds import (
+    FLAG,
+    INTEGER,
+    NAME,
+    NUMBER,
+    at_least,
+    in_range,
+    number_between,
+    one_of,
+    read_integer,
+)
+from convnet_cfg.language.neurons import V1_NEURONS, Neuron, neuron_kind
+from convnet_cfg.language.params import CostParams, LayerParams, NormParams
+from convnet_cfg.language.shapes import Image as Image
+from convnet_cfg.language.shapes import (
+    Input,
+    Output,
+    ceil_divided,
+    check_range,
+    common_output,
+    image_input,
+    image_output,
+)
+from convnet_cfg.language.spec import Report, count, key
 
 NEURON = neuron_kind(V1_NEURONS)
 MAX_DATA_INDEX = 99

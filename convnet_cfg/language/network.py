@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..errors import Place, Problem
-from .dialects import Dialect
-from .kinds import FunctionCall, SourceRef
-from .layer_types import CostSpec, LayerSpec, LogregSpec
-from .params import LayerParams, UpdateRule
-from .shapes import Input, MatrixShape, Output
-from .weight_types import WeightSpec
+from convnet_cfg.errors import Place, Problem
+from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.kinds import FunctionCall, SourceRef
+from convnet_cfg.language.layer_types import CostSpec, LayerSpec, LogregSpec
+from convnet_cfg.language.params import LayerParams, UpdateRule
+from convnet_cfg.language.shapes import Input, MatrixShape, Output
+from convnet_cfg.language.weight_types import WeightSpec
 
 
 @dataclass(frozen=True)

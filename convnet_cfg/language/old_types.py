@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import NUMBER, at_least
-from .layer_types import ContrastNormSpec, CrossMapNormSpec, NormSpec, ResponseNormSpec
-from .params import LayerParams, NormParams
-from .spec import key
+from convnet_cfg.language.kinds import NUMBER, at_least
+from convnet_cfg.language.layer_types import ContrastNormSpec, CrossMapNormSpec, NormSpec, ResponseNormSpec
+from convnet_cfg.language.params import LayerParams, NormParams
+from convnet_cfg.language.spec import key
 
 
 @dataclass(frozen=True, kw_only=True)

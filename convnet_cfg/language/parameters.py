@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import Problem, did_you_mean
-from .declaring import Declarations, Declared
-from .dialects import Dialect
-from .grammar import Section
-from .layer_types import CostSpec, DataSpec, LayerSpec, NeuronSpec, SoftmaxSpec
-from .old_types import OldNormSpec
-from .params import LayerParams
-from .spec import Report, key_names, read_spec
-from .unknown_keys import check_keys
+from convnet_cfg.errors import Problem, did_you_mean
+from convnet_cfg.language.declaring import Declarations, Declared
+from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.grammar import Section
+from convnet_cfg.language.layer_types import CostSpec, DataSpec, LayerSpec, NeuronSpec, SoftmaxSpec
+from convnet_cfg.language.old_types import OldNormSpec
+from convnet_cfg.language.params import LayerParams
+from convnet_cfg.language.spec import Report, key_names, read_spec
+from convnet_cfg.language.unknown_keys import check_keys
 
 OPTIONAL_KEYS = ("dropout", "decay")
 

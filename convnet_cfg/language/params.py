@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .kinds import NUMBER, number_between, one_of
-from .spec import key
+from convnet_cfg.language.kinds import NUMBER, number_between, one_of
+from convnet_cfg.language.spec import key
 
 DECAYS = (
     "cuda-convnet",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isqrt
 from typing import NamedTuple
 
-from .spec import Report
+from convnet_cfg.language.spec import Report
 
 
 class Image(NamedTuple):

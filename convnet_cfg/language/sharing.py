@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..errors import did_you_mean
-from .kinds import SourceRef, shorten
-from .layer_types import LayerSpec
-from .network import Matrix
-from .spec import Report, count
-from .weight_types import FilterSpec, WeightSpec
+from convnet_cfg.errors import did_you_mean
+from convnet_cfg.language.kinds import SourceRef, shorten
+from convnet_cfg.language.layer_types import LayerSpec
+from convnet_cfg.language.network import Matrix
+from convnet_cfg.language.spec import Report, count
+from convnet_cfg.language.weight_types import FilterSpec, WeightSpec
 
 
 class Sharer(NamedTuple):

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import ConfigError, Place, Problem, Severity, did_you_mean
-from .grammar import Entry, Section
-from .kinds import ExplainedError, Kind, read_list, read_value
+from convnet_cfg.errors import ConfigError, Place, Problem, Severity, did_you_mean
+from convnet_cfg.language.grammar import Entry, Section
+from convnet_cfg.language.kinds import ExplainedError, Kind, read_list, read_value
 
 REQUIRED: Any = dataclasses.MISSING
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Severity, did_you_mean
-from .dialects import DEAD_KEYS, FOREIGN_KEYS, Dialect
-from .grammar import Section
-from .kinds import shorten
-from .spec import Report, key_names
+from convnet_cfg.errors import Severity, did_you_mean
+from convnet_cfg.language.dialects import DEAD_KEYS, FOREIGN_KEYS, Dialect
+from convnet_cfg.language.grammar import Section
+from convnet_cfg.language.kinds import shorten
+from convnet_cfg.language.spec import Report, key_names
 
 IGNORED = "the original ignored it: --lenient does the same"
 ALWAYS_KNOWN = ("type",)  # of the definition file; no layer's declaration has it

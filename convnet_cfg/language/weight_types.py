@@ -6,11 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .kinds import FLAG, FUNCTION, NUMBER, SOURCE, SPARSE, FunctionCall, SourceRef, at_least
-from .layer_types import LayerSpec
-from .params import WeightParams
-from .shapes import Image, Input, MatrixShape, Output, ceil_divided, image_input, image_output
-from .spec import Report, key
+from convnet_cfg.language.kinds import (
+    FLAG,
+    FUNCTION,
+    NUMBER,
+    SOURCE,
+    SPARSE,
+    FunctionCall,
+    SourceRef,
+    at_least,
+)
+from convnet_cfg.language.layer_types import LayerSpec
+from convnet_cfg.language.params import WeightParams
+from convnet_cfg.language.shapes import (
+    Image,
+    Input,
+    MatrixShape,
+    Output,
+    ceil_divided,
+    image_input,
+    image_output,
+)
+from convnet_cfg.language.spec import Report, key
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import Problem, did_you_mean
-from .declaring import Declarations, Declared
-from .kinds import shorten
-from .layer_types import DataSpec, LayerSpec, LogregSpec, SoftmaxSpec
-from .network import Matrix, outside_functions
-from .shapes import Input, Output
-from .sharing import Sharer, resolve_sources
-from .spec import Report, count
-from .weight_types import WeightSpec
+from convnet_cfg.errors import Problem, did_you_mean
+from convnet_cfg.language.declaring import Declarations, Declared
+from convnet_cfg.language.kinds import shorten
+from convnet_cfg.language.layer_types import DataSpec, LayerSpec, LogregSpec, SoftmaxSpec
+from convnet_cfg.language.network import Matrix, outside_functions
+from convnet_cfg.language.shapes import Input, Output
+from convnet_cfg.language.sharing import Sharer, resolve_sources
+from convnet_cfg.language.spec import Report, count
+from convnet_cfg.language.weight_types import WeightSpec
 
 DataDims = Callable[[int], int | None]
 

@@ -1,7 +1,7 @@
 """The networks and recipes that come along: the repository's `layers/` and `configs/`."""
 
-from .files import find_config, find_layers, names
-from .recipes import Cost, Data, Expected, FinalTest, Measurement, Recipe, Stage, load_recipe
+from convnet_cfg.zoo.files import find_config, find_layers, names
+from convnet_cfg.zoo.recipes import Cost, Data, Expected, FinalTest, Measurement, Recipe, Stage, load_recipe
 
 __all__ = [
     "Cost",

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import ConfigError, UsageError
-from ..language.kinds import FLAG, Kind, at_least, number_between, read_number
-from .files import LAYERS_SUFFIX, PARAMS_SUFFIX, find_config, find_layers
-from .reading import Document, key
+from convnet_cfg.errors import ConfigError, UsageError
+from convnet_cfg.language.kinds import FLAG, Kind, at_least, number_between, read_number
+from convnet_cfg.zoo.files import LAYERS_SUFFIX, PARAMS_SUFFIX, find_config, find_layers
+from convnet_cfg.zoo.reading import Document, key
 
 NO_BATCHES = range(0)
 
