@@ -130,11 +130,12 @@ def draw_connections(
 
 def _checked_connections(layer: Layer, spec: FilterSpec, index: int, made: Any) -> tuple[int, ...]:
     channels, times = spec.channels[index], spec.oversampling(index)
-    chunks = [list(made[start : start + channels]) for start in range(0, len(made), channels)]
-    if len(made) != channels * times or any(sorted(chunk) != list(range(channels)) for chunk in chunks):
+    drawn = np.array(made, object)
+    whole = drawn.shape == (channels * times,) and all(isinstance(each, int | np.integer) for each in drawn)
+    if not whole or (np.sort(drawn.reshape(times, channels)) != np.arange(channels)).any():
         raise _problem(
             layer,
             f"initCFunc must return {channels * times} channel numbers, "
             f"every {channels} of them a permutation of 0 to {channels - 1}",
         )
-    return tuple(int(channel) for channel in made)
+    return tuple(map(int, drawn))

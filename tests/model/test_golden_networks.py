@@ -1,0 +1,152 @@
+"""Every case of the original program, from its cfg files through the whole network that we build of them."""
+
+import numpy as np
+import pytest
+import references
+import tensorflow as tf
+from golden_networks import (
+    FOLDER,
+    MISSING,
+    GoldenNetwork,
+    Run,
+    array_name,
+    as_image,
+    as_original,
+    close,
+    entries,
+    layout_of,
+)
+
+NAMES = [name for name in entries() if not name.startswith("update_")]
+COSTS = [name for name in NAMES if name.startswith(("logreg_", "cost_"))]
+LAYERS = [name for name in NAMES if name not in COSTS]
+TOLERANCE = 2e-6  # of the largest value; float32 has 1.2e-7, and sums of some hundred terms are in it
+COST_TOLERANCE = 1e-5  # sums of the costs in float32, as in the original
+
+pytestmark = pytest.mark.skipif(not NAMES, reason=MISSING)
+
+
+def intended_softrelu(case, layer):
+    """The first program takes the derivative of softrelu at the output."""
+    return case.arrays[f"dout_{layer}"] * references.softrelu_gradient(case.arrays["in_data"].astype(float))
+
+
+def intended_two_neurons(case):
+    x = case.arrays["in_data"]
+    return intended_softrelu(case, "LA") + case.arrays["dout_LB"] * (x > 0)  # LB is relu
+
+
+def intended_two_norms(case):
+    """The backward kernel for sizes from 6 on overwrites what the other layer has sent."""
+    x = as_image(case.arrays["in_data"], 16).astype(float)
+    near = references.over_pixels(references.spatial_neighbours(x.shape[1], 7))
+    total = 0.0
+    for layer, scale, power in (("LA", 0.5, 0.75), ("LB", 0.9, 0.5)):
+        g = as_image(case.arrays[f"dout_{layer}"], 16)
+        total = total + references.normalize_gradient(x, x, g, near, scale / 49, power)
+    return as_original(total)
+
+
+def sees_images(name):
+    """Whether a layer of the case reads the data as images, which may also come as vectors."""
+    text = (FOLDER / f"{name}.cfg").read_text()
+    return "channels=" in text or "type=rgb2" in text
+
+
+# What the original got wrong: (case, array) -> the value that was intended.
+INTENDED = {
+    ("neuron_softrelu", "din_L_0"): lambda case: intended_softrelu(case, "L"),
+    ("accum_neuron_4", "dout_data"): intended_two_neurons,
+    ("accum_rnorm_7_7", "dout_data"): intended_two_norms,
+    # Working in place, the original gives (c0 * c1 + c1) * x instead of (c0 + c1) * x.
+    ("twice_eltsum_over_ident_test", "out_L"): lambda case: -1.5 * case.arrays["in_data"],
+}
+
+
+def wanted(case, array):
+    return INTENDED[case.name, array](case) if (case.name, array) in INTENDED else case.arrays[array]
+
+
+def test_all_cases_are_found():
+    assert len(LAYERS) == 88
+    assert len(COSTS) == 4
+
+
+def masked(case):
+    """Make the dropout layers use the stored masks."""
+    for name, layer in case.built.layers.items():
+        if name.endswith("/dropout") and f"mask_{name.removesuffix('/dropout')}" in case.arrays:
+            mask = tf.constant(case.arrays[f"mask_{name.removesuffix('/dropout')}"].T)
+            layer.draw_mask = lambda shape, mask=mask: mask
+
+
+def gradients(case, run):
+    """Yield name and value of each gradient that the case has, in the original's layout."""
+    targets = [name.removeprefix("dout_") for name in case.arrays if name.startswith("dout_L")]
+    if not targets:
+        return
+    ends = []
+    for name in targets:
+        given = tf.constant(case.arrays[f"dout_{name}"].T)
+        image = case.built.values[name].image
+        shaped = as_image(case.arrays[f"dout_{name}"], image.channels) if image else given
+        ends.append((run.values[name], tf.constant(shaped)))
+    for name in targets:
+        for index, source in enumerate(case.network[name].inputs):
+            if f"din_{name}_{index}" in case.arrays:
+                yield f"din_{name}_{index}", as_original(run.gradient(ends, run.values[source.name]))
+    if "dout_data" in case.arrays:
+        yield "dout_data", as_original(run.gradient(ends, run.inputs[0]))
+    for owned in case.network.owned():
+        gradient = run.gradient(ends, case.built.variables[owned.name].value)
+        name = array_name(owned, "dW_{layer}_{index}", "dB_{layer}")
+        yield name, layout_of(case.built, owned).to_matrix(np.asarray(gradient))
+
+
+FORMS = [
+    (name, form)
+    for name in LAYERS
+    for form in ("vectors", "images")
+    if form == "vectors" or sees_images(name)
+]
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS)
+def test_a_network_computes_what_the_original_did(name, form):
+    case = GoldenNetwork(name, images=form == "images")
+    assert (max(array.ndim for array in case.data) == 4) == (form == "images")
+    case.assign(case.arrays)
+    masked(case)
+    run = Run(case, training=not name.startswith("dropout_fc_test"))
+    found = {f"out_{layer}": as_original(value) for layer, value in run.values.items()}
+    found |= dict(gradients(case, run))
+    compared = [
+        array for array in case.arrays if not array.startswith(("in_", "W_", "B_", "dout_L", "mask_"))
+    ]
+    assert compared
+    worst = {array: close(found[array], wanted(case, array)) for array in compared}
+    assert max(worst.values()) <= TOLERANCE, worst
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_costs_and_the_gradient_they_send_are_the_originals(name):
+    case = GoldenNetwork(name)
+    run = Run(case, training=True)
+    found = {"out_probs": as_original(run.values.get("probs", run.inputs[0]))}
+    for cost, (rows, test_rows) in run.costs.items():
+        found[f"cost_{cost}"] = np.sum(rows, 0)
+        found[f"out_{cost}"] = -as_original(rows[:, :1])
+        assert close(np.sum(test_rows, 0), case.arrays[f"cost_{cost}"]) <= COST_TOLERANCE
+    # The original carries the gradient of minus the cost.
+    ends = [
+        (run.sums[cost.name], tf.constant([-cost.coefficient] + [0.0] * (cost.size - 1)))
+        for cost in case.built.costs
+    ]
+    found["dout_data"] = found["din_probs_0"] = found["din_top_0"] = as_original(
+        run.gradient(ends, run.inputs[0])
+    )
+    if "dout_probs" in case.arrays:  # where two costs share the softmax layer
+        found["dout_probs"] = as_original(run.gradient(ends, run.values["probs"]))
+    compared = [array for array in case.arrays if not array.startswith(("in_", "out_top"))]
+    worst = {array: close(found[array], wanted(case, array)) for array in compared}
+    assert max(worst.values()) <= COST_TOLERANCE, worst
