@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..errors import ConvnetError
+from convnet_cfg.errors import ConvnetError
+
+INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 
 
 class Entry(NamedTuple):
@@ -43,10 +45,18 @@ def explaining() -> Iterator[None]:
     except ConvnetError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
 
 
 class Commands(click.Group):
     """A group that imports no command before it is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that the command line asks for."""
+        with explaining():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
@@ -60,11 +70,6 @@ class Commands(click.Group):
         """List the commands by the help of the table, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the program that the command line asks for."""
-        with explaining():
-            return super().main(*args, **kwargs)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

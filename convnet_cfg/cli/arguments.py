@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from convnet_cfg.cli import explaining
 from convnet_cfg.errors import UsageError
 from convnet_cfg.zoo import find_config, find_layers, load_recipe, names
 from convnet_cfg.zoo.recipes import Recipe
@@ -21,6 +22,28 @@ SWITCHES = (
     "--check-grads",
     "--conserve-mem",
     "--zip-save",
+)
+
+# The long options of cuda-convnet v1: a beginning that only one of them has means that one.
+ORIGINAL = (
+    *SWITCHES,
+    "--train-range",
+    "--test-range",
+    "--data-provider",
+    "--data-path",
+    "--save-path",
+    "--layer-def",
+    "--layer-params",
+    "--test-freq",
+    "--epochs",
+    "--mini",
+    "--logreg-name",
+    "--crop-border",
+    "--conv-to-local",
+    "--unshare-weights",
+    "--max-filesize",
+    "--gpu",
+    "--num-gpus",
 )
 
 
@@ -37,6 +60,11 @@ def normalized(arguments: Sequence[str]) -> list[str]:
 class OldStyleCommand(click.Command):
     """A command that also takes the original's switches, and unique beginnings of its long options."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, also where it is a program of its own."""
+        with explaining():
+            return super().invoke(ctx)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Bring the arguments into the form that click knows, then parse them."""
         longs = [name for param in self.params for name in param.opts if name.startswith("--")]
@@ -47,11 +75,14 @@ def _completed(argument: str, longs: Sequence[str]) -> str:
     name, equals, value = argument.partition("=")
     if not name.startswith("--") or name in longs or len(name) == 2:
         return argument
-    matches = [long for long in longs if long.startswith(name)]
-    return f"{matches[0]}{equals}{value}" if len(matches) == 1 else argument
+    for known in (longs, ORIGINAL):
+        matches = [long for long in known if long.startswith(name)]
+        if len(matches) == 1:
+            return f"{matches[0]}{equals}{value}"
+    return argument
 
 
-class Range(click.ParamType[tuple[int, ...]]):
+class Range(click.ParamType):
     """`a-b` or `a`: consecutive batch numbers."""
 
     name = "range"
@@ -66,7 +97,7 @@ class Range(click.ParamType[tuple[int, ...]]):
         return tuple(range(int(match[1]), int(match[2] or match[1]) + 1))
 
 
-class Switch(click.ParamType[bool]):
+class Switch(click.ParamType):
     """`0` or `1`, as the original had them."""
 
     name = "0/1"
@@ -94,7 +125,7 @@ def find_pair(layers: str, params: str | None) -> Pair:
     Raises:
         UsageError: there is neither such a file nor such a network.
     """
-    if Path(layers).exists():
+    if Path(layers).exists() and not Path(layers).is_dir():
         return Pair(Path(layers), Path(params) if params else None, None)
     shipped = find_layers(layers)
     stem = shipped[0].stem

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from ..errors import ConfigError
-from ..language import Network, Pair, build_network, guess_dims, read_pair
-from ..language.describe import describe, describe_problems, parameter_groups
-from ..language.network import Layer
-from .output import print_remarks, print_table, say
+from convnet_cfg.cli.output import print_remarks, print_table, say
+from convnet_cfg.errors import ConfigError
+from convnet_cfg.language import Network, Pair, build_network, guess_dims, read_pair
+from convnet_cfg.language.describe import describe, describe_problems, parameter_groups
+from convnet_cfg.language.network import Layer
 
 
 def _read_sizes(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from ..errors import Problem, Severity
+from convnet_cfg.errors import Problem, Severity
 
 WRAPPED = ("inputs",)  # columns that give way on a narrow terminal
 SEVERITY_WORDS = {

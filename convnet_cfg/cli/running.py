@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,8 @@ from convnet_cfg.cli.lines import ConvnetLines, PlainLines
 from convnet_cfg.cli.output import say
 from convnet_cfg.cli.quiet import start_tensorflow
 from convnet_cfg.cli.signals import stopping
-from convnet_cfg.training.setup import Prepared, PreparedAgain, begin, go_on, record_final_test, reopen
+from convnet_cfg.training.record import record_final_test
+from convnet_cfg.training.setup import Prepared, PreparedAgain, begin, go_on, reopen
 
 if TYPE_CHECKING:
     from convnet_cfg.training.observer import Observer, Result
@@ -42,19 +45,25 @@ def train_again(again: PreparedAgain, values: Mapping[str, Any]) -> Session:
 
 
 def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapping[str, Any]) -> Session:
+    with opened(make, prepared.options.epochs, values) as session:
+        click.echo(f"run        {session.run_directory.path}")
+        train_until_stopped(session)
+    return session
+
+
+@contextmanager
+def opened(make: Callable[[Observer], Session], epochs: int, values: Mapping[str, Any]) -> Iterator[Session]:
+    """Make a session that prints its progress, and close it and what it prints to in the end."""
     start_tensorflow(values["verbose"])
-    lines = make_lines(values["log_format"], prepared.options.epochs)
+    lines = make_lines(values["log_format"], epochs)
     session = make(lines)
     if isinstance(lines, ConvnetLines):
         lines.summarize = session.weight_summaries
-    say_where = f"run        {session.run_directory.path}"
-    click.echo(say_where)
     try:
-        train_until_stopped(session)
+        yield session
     finally:
         lines.close()
         session.close()
-    return session
 
 
 def train_until_stopped(session: Session) -> Result:
@@ -63,7 +72,8 @@ def train_until_stopped(session: Session) -> Result:
 
     def stop() -> None:
         session.stop_requested = True
-        say("stopping: finishing the minibatch and saving (again: at once)")
+        # Not by click.echo: a signal may come while that is at work.
+        os.write(2, b"stopping: finishing the minibatch and saving (again: at once)\n")
 
     with stopping(stop) as received:
         try:
@@ -71,22 +81,16 @@ def train_until_stopped(session: Session) -> Result:
         except Interrupted as interrupted:
             say(f"{interrupted}; go on with: convnet-train -f {session.run_directory.path}")
             sys.exit(received.exit_code)
-    record_final_test(session, result)
+    record_final_test(session.run_directory, result)
+    if received.number is not None:
+        sys.exit(received.exit_code)
     return result
 
 
 def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[str, Any]) -> Result:
     """Test a run on batches, without changing anything in its directory."""
-    start_tensorflow(values["verbose"])
-    lines = make_lines(values["log_format"], again.prepared.options.epochs)
-    session = reopen(again, lines)
-    if isinstance(lines, ConvnetLines):
-        lines.summarize = session.weight_summaries
-    try:
+    with opened(lambda lines: reopen(again, lines), again.prepared.options.epochs, values) as session:
         return session.test(batches, "final-test")
-    finally:
-        lines.close()
-        session.close()
 
 
 def say_what_next(session: Session) -> None:
@@ -96,3 +100,25 @@ def say_what_next(session: Session) -> None:
     click.echo(f"  test it again:      convnet test {path}")
     click.echo(f"  train it further:   convnet-train -f {path} --epochs {epochs + max(1, epochs // 4)}")
     click.echo(f"  change its rates:   edit {path / 'params.cfg'}, then train it further")
+
+
+def check_gradients(prepared: Prepared, verbose: bool) -> int:
+    """Print the check of every gradient on the first training batch; return how many are wrong."""
+    start_tensorflow(verbose)
+    from convnet_cfg.model import InitFunctions
+    from convnet_cfg.training import gradients
+
+    options = prepared.options
+    checks = gradients.check_gradients(
+        prepared.network,
+        prepared.provider,
+        options.train_range[0],
+        seed=options.seed,
+        functions=InitFunctions(frozenset(options.allowed_functions)),
+    )
+    lines = gradients.report_lines(checks)
+    while True:
+        try:
+            click.echo(next(lines))
+        except StopIteration as end:
+            return int(end.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -282,6 +283,8 @@ def _go_on(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     from convnet_cfg.training.setup import prepare_again
 
     path = Path(values["load_file"])
+    if "save_path" in given:
+        say("note: no effect: --save-path (-f goes on in the run directory)")
     params = values["layer_params"] or values["params"]
     again = prepare_again(path, run_changes(path, given), Path(params) if params else None)
 
@@ -302,19 +305,29 @@ def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     from convnet_cfg.training.setup import locate
 
     run, _ = locate(path)
-    before = run.read_record()["options"]
+    before = Options.from_json(run.read_record()["options"])
     names = {option.name for option in fields(Options)}
     changes = {name: value for name, value in given.items() if name in names}
     if "data_path" in changes:
         changes["data_path"] = absolute(changes["data_path"])
     if {"crop_border", "multiview", "data_provider"} & set(given):
-        provider = changes.get("data_provider", before["data_provider"])
-        changes["provider_options"] = provider_options(provider, {**before["provider_options"], **given})
+        provider = changes.get("data_provider", before.data_provider)
+        known = {**before.provider_options, "multiview": before.multiview, **given}
+        changes["provider_options"] = provider_options(provider, known)
     return changes
 
 
 def _check_gradients(
     layers: str | None, params: str | None, values: Mapping[str, Any], given: Mapping[str, Any]
 ) -> None:
-    """Compare the gradients of every layer with finite differences."""
-    raise UsageError("not supported yet: --check-grads")
+    """Compare the gradients of every layer with finite differences; exit code 1 if some differ."""
+    if values["load_file"]:
+        raise UsageError("--check-grads takes LAYERS and PARAMS, not -f")
+    pair = find_pair(required(layers, "LAYERS", "the layer definition, or the name of a network"), params)
+    batches = {"train_range": (1,), "test_range": (1,)}
+    prepared = prepare_pair(pair, {**values, **batches, **recipe_values(pair), **given})
+
+    from convnet_cfg.cli.running import check_gradients
+
+    if check_gradients(prepared, values["verbose"]):
+        sys.exit(1)

@@ -4,7 +4,13 @@ from convnet_cfg.data.batches import Batch, BatchDirectory
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
-from convnet_cfg.data.registry import REGISTRY, open_provider, options_of, register
+from convnet_cfg.data.registry import (
+    REGISTRY,
+    open_provider,
+    options_of,
+    register,
+    working_directory_on_path,
+)
 
 __all__ = [
     "REGISTRY",
@@ -17,4 +23,5 @@ __all__ = [
     "open_provider",
     "options_of",
     "register",
+    "working_directory_on_path",
 ]

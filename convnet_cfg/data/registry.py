@@ -106,7 +106,7 @@ def _import(name: str) -> type[DataProvider]:
     """Return a user's own class; modules in the working directory are found too."""
     module_name, _, class_name = name.rpartition(".")
     try:
-        with _working_directory_on_path():
+        with working_directory_on_path():
             found = getattr(importlib.import_module(module_name), class_name)
     except Exception as error:
         raise UsageError(f"cannot import data provider {name!r}: {type(error).__name__}: {error}") from error
@@ -116,7 +116,8 @@ def _import(name: str) -> type[DataProvider]:
 
 
 @contextmanager
-def _working_directory_on_path() -> Iterator[None]:
+def working_directory_on_path() -> Iterator[None]:
+    """Let modules in the working directory be imported, as `python -c` does but a console script does not."""
     before = list(sys.path)
     if os.getcwd() not in before:
         sys.path.append(os.getcwd())

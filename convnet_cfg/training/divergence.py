@@ -18,11 +18,7 @@ def describe_divergence(
 
     `totals` are the sums of each cost over the `minibatches`, each of these the matrices of the provider.
     """
-    bad = [
-        cost.name
-        for cost, total in zip(built.costs, totals, strict=True)
-        if not np.isfinite(total).all()
-    ]
+    bad = [cost.name for cost, total in zip(built.costs, totals, strict=True) if not np.isfinite(total).all()]
     largest = _largest_values(built, minibatches, training)
     return (
         f"{', '.join(bad)} is not a finite number; {_worst(largest, built)}. "

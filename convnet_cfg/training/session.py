@@ -7,23 +7,24 @@ Source: cuda-convnet, spec training.md section 2. Unlike the original, a run of 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from convnet_cfg.data import DataProvider
-from convnet_cfg.errors import CheckpointError, ConvnetError, DataError
+from convnet_cfg.errors import CheckpointError, ConvnetError, DataError, DivergedError
 from convnet_cfg.model import BuiltNetwork
+from convnet_cfg.training.arrays import check_arrays
 from convnet_cfg.training.checkpoints import checkpoint_path, prune, write_checkpoint
-from convnet_cfg.training.divergence import explain_divergence
+from convnet_cfg.training.divergence import describe_divergence
 from convnet_cfg.training.observer import Observer, Result
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position, batches_done
 from convnet_cfg.training.run_directory import LOG, TIMES, RunDirectory
-from convnet_cfg.training.steps import Steps
+from convnet_cfg.training.steps import Part, Steps
 
 # The second word of a generator's seed: numbers for the crops and flips of training batches.
 AUGMENTATION = 3
@@ -65,9 +66,10 @@ class Session:
         self.steps = Steps(built, provider, options.minibatch)
         self.position = Position()
         self.partial: list[np.ndarray] | None = None  # cost sums of a batch that is partly done
-        self.tests = 0  # how many single test batches were taken, for --test-one
+        self.tests = 0  # how many tests were made, for --test-one
+        self.test_is_due = False
         self.stop_requested = False
-        self.saved_position: Position | None = None
+        self._saved: tuple[Position, bool] | None = None  # position and test_is_due of the newest checkpoint
         self._executor = ThreadPoolExecutor(1)
         self._next: tuple[tuple[int, int], Future[Any]] | None = None
 
@@ -82,57 +84,74 @@ class Session:
             DataError: a batch cannot be had; the state is saved.
             CheckpointError: something cannot be written.
         """
-        if self.saved_position != self.position:
+        try:
+            self._train_all_batches()
+        except (DataError, Interrupted):
             self.save()
-        while (following := self._following()) is not None:
-            try:
-                self._train_batch(*following)
-            except (DataError, Interrupted):
-                self.save()
-                raise
-            if self._test_is_due(*following):
-                self._test_and_log()
-                self.save()
+            raise
         self.save()
         return self.test(self.options.test_range, "final-test")
 
-    def _following(self) -> tuple[int, int] | None:
-        """Return epoch and number of the batch to train on, None if all epochs are done."""
-        following = self.position.next_batch(self.options.train_range)
-        return following if following[0] <= self.options.epochs else None
-
-    def _test_is_due(self, epoch: int, batch: int) -> bool:
-        return batches_done(epoch, batch, self.options.train_range) % self.options.test_freq == 0
+    def _train_all_batches(self) -> None:
+        self.save()
+        while True:
+            if self.test_is_due:
+                self._test_and_log()
+                self.save()
+            epoch, batch = self.position.next_batch(self.options.train_range)
+            if epoch > self.options.epochs:
+                return
+            self._train_batch(epoch, batch)
 
     def _train_batch(self, epoch: int, batch: int) -> None:
+        """Train on a batch, or on what is left of it."""
         started = time.monotonic()
-        arrays = self._arrays(epoch, batch)
+        whole = self._arrays(epoch, batch)
+        cases = len(whole[0])
+        if self.position[:2] != (epoch, batch):
+            self.position, self.partial = Position(epoch, batch, 0), None
+        begin = self.position.cases or 0
+        arrays = [array[begin:] for array in whole] if begin else whole
         total = self.steps.minibatches(arrays)
         self.observer.batch_started(epoch, batch, total)
-        done = self.position.minibatches or 0
-        per_call = 1
+        done, per_call = 0, 1
         while done < total:
+            if self.stop_requested:
+                raise Interrupted(
+                    f"stopped in batch {epoch}.{batch} after {self.position.cases} cases of {cases}"
+                )
             called = time.monotonic()
             part = self.steps.train(arrays, done, min(done + per_call, total), self.partial)
             if not part.finite:
-                raise explain_divergence(self.built, self.provider, self.steps, arrays, part, epoch, batch)
+                raise self._diverged_in_training(arrays, part, begin)
             per_call = _next_per_call(part.next - done, time.monotonic() - called)
             done, self.partial = part.next, part.totals
-            self.position = Position(epoch, batch, done)
+            self.position = Position(epoch, batch, min(begin + done * self.options.minibatch, cases))
             self.observer.minibatches_done(done, total)
-            if self.stop_requested and done < total:
-                raise Interrupted(f"stopped in batch {epoch}.{batch} after minibatch {done} of {total}")
-        self._finish_batch(epoch, batch, len(arrays[0]), time.monotonic() - started)
+        self._finish_batch(epoch, batch, cases, time.monotonic() - started)
 
     def _finish_batch(self, epoch: int, batch: int, cases: int, seconds: float) -> None:
         assert self.partial is not None
+        train_range = self.options.train_range
         self.position = Position(epoch, batch)
+        self.test_is_due = batches_done(epoch, batch, train_range) % self.options.test_freq == 0
         result = Result("train", self.position, self._means(self.partial, cases), cases)
         self.partial = None
         self._log(result, seconds)
-        self.observer.batch_done(result, seconds, self._test_is_due(epoch, batch))
+        self.observer.batch_done(result, seconds, self.test_is_due)
         if self.stop_requested:
-            raise Interrupted(f"stopped after batch {epoch}.{batch}")
+            raise Interrupted(f"stopped after batch {self.position}")
+
+    def _diverged_in_training(self, arrays: list[Any], part: Part, begin: int) -> DivergedError:
+        """Return the error for a minibatch whose cost is not finite; the weights are those from before it.
+
+        `arrays` are the batch from its case `begin` on.
+        """
+        size = self.options.minibatch
+        bad = [array[(part.next - 1) * size :][:size] for array in arrays]
+        why = describe_divergence(self.built, part.totals, [self.provider.prepare_training(bad)], True)
+        epoch, batch, _ = self.position
+        return DivergedError(f"batch {epoch}.{batch}, minibatch {begin // size + part.next}: {why}")
 
     def _arrays(self, epoch: int, batch: int) -> list[Any]:
         """Return a batch for training, on the device, and begin to make the one after it."""
@@ -145,34 +164,58 @@ class Session:
         return arrays
 
     def _make_arrays(self, epoch: int, batch: int) -> list[Any]:
-        import tensorflow as tf
-
         rng = np.random.default_rng([self.options.seed, AUGMENTATION, epoch, batch])
-        return [tf.constant(array) for array in self.provider.training_arrays(batch, rng)]
+        arrays = self.provider.training_arrays(batch, rng)
+        check_arrays(self.built.network, self.provider, batch, arrays)
+        return [tf.constant(array) for array in arrays]
 
     # -- testing
 
     def test(self, batches: tuple[int, ...], kind: str = "test") -> Result:
-        """Test on batches and return the means over all their cases."""
+        """Test on batches and return the means over all their cases.
+
+        Raises:
+            Interrupted: `stop_requested` was set.
+            DivergedError: a cost is NaN or infinite.
+            DataError: a batch cannot be had.
+        """
         started = time.monotonic()
         views = self.provider.views if self.options.multiview else 1
-        sums = None
+        sums = [np.zeros(cost.size) for cost in self.built.costs]
         cases = 0
+        diverged: DivergedError | None = None
         for batch in batches:
+            if self.stop_requested:
+                raise Interrupted(f"stopped in the test after batch {self.position}")
             arrays = self.provider.test_arrays(batch)
+            check_arrays(self.built.network, self.provider, batch, arrays)
             totals = self.steps.test(arrays, views)
-            sums = totals if sums is None else [a + b for a, b in zip(sums, totals, strict=True)]
+            if diverged is None and not all(np.isfinite(total).all() for total in totals):
+                diverged = self._diverged_in_test(batch, arrays, totals)
+            sums = [before + more for before, more in zip(sums, totals, strict=True)]
             cases += len(arrays[0])
-        result = Result(kind, self.position, self._means(sums or [], cases), cases, batches, views)
+        result = Result(kind, self.position, self._means(sums, cases), cases, batches, views)
         self.observer.tested(result, time.monotonic() - started)
+        if diverged is not None:
+            raise diverged
         return result
+
+    def _diverged_in_test(self, batch: int, arrays: Sequence[Any], totals: list[np.ndarray]) -> DivergedError:
+        size = self.options.minibatch
+        minibatches = (
+            self.provider.prepare_test([array[begin : begin + size] for array in arrays])
+            for begin in range(0, len(arrays[0]), size)
+        )
+        why = describe_divergence(self.built, totals, minibatches, False)
+        return DivergedError(f"test on batch {batch} after batch {self.position}: {why}")
 
     def _test_and_log(self) -> None:
         started = time.monotonic()
         test_range = self.options.test_range
         chosen = (test_range[self.tests % len(test_range)],) if self.options.test_one else test_range
-        self.tests += 1
         self._log(self.test(chosen), time.monotonic() - started)
+        self.tests += 1
+        self.test_is_due = False
 
     def _means(self, sums: list[np.ndarray], cases: int) -> dict[str, tuple[float, ...]]:
         return {
@@ -202,16 +245,26 @@ class Session:
 
     # -- checkpoints
 
-    def save(self) -> Path:
-        """Write a checkpoint of this moment unless there is one, and delete those beyond the budget."""
+    def save(self) -> None:
+        """Write a checkpoint of this moment unless there is one, and delete those beyond the budget.
+
+        Raises:
+            DivergedError: a weight is NaN or infinite; nothing is written.
+            CheckpointError: it cannot be written; the earlier ones are still there.
+        """
+        now = self.position, self.test_is_due
+        if self._saved == now:
+            return
+        arrays = self._state_arrays()
+        if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+            raise DivergedError(
+                f"after batch {self.position}: {', '.join(bad)} has values that are not finite"
+            )
         path = checkpoint_path(self.run_directory.path, self.position)
-        if self.saved_position == self.position:
-            return path
-        write_checkpoint(path, self._state_arrays(), self._state_counters())
-        self.saved_position = self.position
+        write_checkpoint(path, arrays, self._state_counters())
+        self._saved = now
         prune(self.run_directory.path, path, self.options.max_filesize * 2**20)
         self.observer.saved(path)
-        return path
 
     def restore(self, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]) -> None:
         """Take weights, velocities and counters from a checkpoint.
@@ -233,8 +286,9 @@ class Session:
                 )
             variable.assign(arrays[name])
         self.position = Position(*counters["position"])
-        self.saved_position = self.position
         self.tests = counters["tests"]
+        self.test_is_due = counters["test_is_due"]
+        self._saved = self.position, self.test_is_due
         partial = counters["partial"]
         self.partial = [np.array(total) for total in partial] if partial is not None else None
 
@@ -255,6 +309,7 @@ class Session:
         return {
             "position": list(self.position),
             "tests": self.tests,
+            "test_is_due": self.test_is_due,
             "partial": [total.tolist() for total in self.partial] if self.partial is not None else None,
             "log_size": self.run_directory.log_size(),
             "connections": {name: list(chosen) for name, chosen in self.built.connections.items()},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convnet_cfg.data import DataProvider, open_provider
+from convnet_cfg.data import DataProvider, open_provider, working_directory_on_path
 from convnet_cfg.errors import ConfigError, ConvnetError, Place, Problem, UsageError
 from convnet_cfg.language import Network, load_network
 from convnet_cfg.training.checkpoints import checkpoint_path, explaining_failure, read_checkpoint
@@ -79,7 +79,12 @@ def prepare(layers: Path, params: Path, options: Options) -> Prepared:
         classes=provider.num_classes,
         mode=options.reading,
     )
-    if problems := [*_refused_functions(network, options), *_nothing_to_train(network, layers)]:
+    problems = _refused_functions(network, options)
+    if not any(network.owned()):
+        problems.append(
+            Problem(Place(str(layers), 1), None, "no layer has weights: there is nothing to train")
+        )
+    if problems:
         raise ConfigError(problems)
     return Prepared(layers, params, network, provider, options)
 
@@ -92,7 +97,9 @@ def _open_provider(options: Options) -> DataProvider:
         raise
     except Exception as error:
         # A class of the user's own may raise anything.
-        raise UsageError(f"data provider {name!r} cannot be opened: {type(error).__name__}: {error}") from error
+        raise UsageError(
+            f"data provider {name!r} cannot be opened: {type(error).__name__}: {error}"
+        ) from error
     if missing := [needed for needed in ("shapes", "num_classes") if not hasattr(provider, needed)]:
         raise UsageError(f"data provider {name!r} does not say its {' and '.join(missing)}")
     return provider
@@ -106,15 +113,6 @@ def _refused_functions(network: Network, options: Options) -> list[Problem]:
         for name, (layer, _) in network.functions.items()
         if name not in options.allowed_functions
     ]
-
-
-def _nothing_to_train(network: Network, layers: Path) -> list[Problem]:
-    lacks = [
-        what
-        for what, there in (("layer with weights", network.owned()), ("cost", network.costs))
-        if not list(there)
-    ]
-    return [Problem(Place(str(layers), 1), None, f"there is no {what}: nothing to train") for what in lacks]
 
 
 def begin(
@@ -217,14 +215,15 @@ def _build(prepared: Prepared, counters: Mapping[str, Any] | None) -> BuiltNetwo
     from convnet_cfg.model import InitFunctions, build
 
     options = prepared.options
-    built = build(
-        prepared.network,
-        prepared.provider.shapes,
-        seed=options.seed,
-        decay=options.decay,
-        functions=InitFunctions(frozenset(options.allowed_functions)),
-        connections=_known_connections(counters),
-    )
+    with working_directory_on_path():
+        built = build(
+            prepared.network,
+            prepared.provider.shapes,
+            seed=options.seed,
+            decay=options.decay,
+            functions=InitFunctions(frozenset(options.allowed_functions)),
+            connections=_known_connections(counters),
+        )
     assert built.optimizer is not None
     for name, group in built.optimizer.groups.items():
         base = (counters or {}).get("base_rates", {}).get(name, 0.0)

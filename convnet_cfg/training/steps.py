@@ -95,14 +95,15 @@ class Steps:
             sums = [cost_sums(cost, outputs) for cost in built.costs]
             mean = objective(built.costs, sums) / tf.cast(cases, sums[0].dtype)
         gradients = tape.gradient(mean, [variable.value for variable in variables])
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(total)) for total in sums])
+        totals = self._with_penalty(sums, cases)
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(total)) for total in totals])
 
         def update() -> Any:
             optimizer.apply(gradients, variables)
             return tf.constant(True)
 
         finite = tf.cond(finite, update, lambda: tf.constant(False))
-        return self._with_penalty(sums, cases), finite
+        return totals, finite
 
     def _with_penalty(self, sums: list[Any], cases: Any) -> Totals:
         """Return the sums, the penalty of decay `l2` added to the first cost of each case."""

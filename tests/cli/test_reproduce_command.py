@@ -1,0 +1,75 @@
+"""`convnet reproduce`: a recipe of two stages over tiny data."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_runs import log, newest, record, write_pair
+
+RECIPE = """
+title: a small network
+pair: net
+data:
+  provider: cifar-cropped
+  crop_border: 1
+  train_range: 1-3
+  test_range: 4
+minibatch: 16
+seed: 3
+test_frequency: 2
+stages:
+  - epochs: 1
+  - epochs: 2
+    rate_factor: 0.1
+    train_range: 1-4
+    test_range: 5
+    note: all of it
+final_test:
+  test_range: 5
+  multiview: true
+expected:
+  published_error_percent: 26
+  accepted_error_percent: {accepted}
+  source: nowhere
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    write_pair(tmp_path)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE.format(accepted=100))
+    return path
+
+
+def test_the_stages_and_the_final_test(convnet, recipe, data, the_run):
+    printed = convnet("reproduce", recipe, "--data", data).stdout
+    assert "stage 1 of 2: to epoch 1\n" in printed
+    assert "stage 2 of 2: to epoch 2, rates times 0.1 (all of it)\n" in printed
+    assert "(batch 5, 10 views; " in printed
+    assert "; published 26%" in printed
+    batches = [(line["epoch"], line["batch"]) for line in log(the_run()) if line["kind"] == "train"]
+    assert batches == [(epoch, batch) for epoch in (1, 2) for batch in (1, 2, 3, 4)]
+    assert newest(the_run()).name == "2.4.safetensors"
+    found = record(the_run())
+    assert found["options"]["seed"] == 3
+    assert found["options"]["rate_factor"] == 0.1
+
+
+def test_another_seed(convnet, recipe, data, the_run):
+    convnet("reproduce", recipe, "--data", data, "--seed=9", "--save-path=runs")
+    assert record(the_run())["options"]["seed"] == 9
+
+
+def test_a_result_that_is_not_good_enough(convnet, recipe, data):
+    recipe.write_text(RECIPE.format(accepted=0.01))
+    message = convnet("reproduce", recipe, "--data", data, code=1).stderr
+    assert "this is more than the 0.01% that the recipe accepts" in message
+
+
+def test_what_is_wrong_with_a_recipe(convnet, recipe, tmp_path):
+    assert "needs a data path" in convnet("reproduce", recipe, code=2).stderr
+    assert "no such folder" in convnet("reproduce", recipe, "--data=nowhere", code=4).stderr
+    assert "there is no file 'unknown'" in convnet("reproduce", "unknown", code=2).stderr
+    recipe.write_text(RECIPE.format(accepted=100).replace("minibatch", "minbatch"))
+    assert "unknown key 'minbatch'" in convnet("reproduce", recipe, code=3).stderr
+    assert not (tmp_path / "runs").exists()
