@@ -138,3 +138,8 @@ def required(value: Any, option: str, why: str) -> Any:
     if value is None:
         raise UsageError(f"{option} is missing: {why}")
     return value
+
+
+def absolute(path: str | None) -> str | None:
+    """Return a path that means the same from any directory."""
+    return str(Path(path).resolve()) if path else None

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from convnet_cfg.cli.arguments import find_pair
 from convnet_cfg.cli.output import print_remarks, print_table, say
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.language import Network, Pair, build_network, guess_dims, read_pair
@@ -53,12 +54,13 @@ def check(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Read LAYERS and PARAMS and say what they describe.
+    """Read LAYERS and PARAMS, or the network of that name that came along, and say what they describe.
 
     Prints the layers, the update rules and the totals, or every problem of both files.
     """
+    files = find_pair(layers, params)
     try:
-        pair = read_pair(layers, params)
+        pair = read_pair(files.layers, files.params)
         dims = data_dims or _guessed(pair, classes, mode or "default")
         network = build_network(pair, dims, classes, mode or "default")
     except ConfigError as error:
@@ -66,6 +68,10 @@ def check(
             _print_json({"status": "error", "errors": describe_problems(error.problems)})
         raise
     print_remarks(network.remarks, verbose)
+    for name, (layer, _) in network.functions.items():
+        say(
+            f"warning: {layer.place}: [{layer.name}] training needs --allow-init-func {name} to run that code"
+        )
     if as_json:
         _print_json({**describe(network), "data_dims_guessed": data_dims is None})
     else:

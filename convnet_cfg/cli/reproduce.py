@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convnet_cfg.cli.arguments import Pair
+from convnet_cfg.cli.arguments import Pair, absolute
 from convnet_cfg.zoo import load_recipe
 from convnet_cfg.zoo.recipes import Recipe, Stage
 
 if TYPE_CHECKING:
+    from convnet_cfg.cli.running import Trained
     from convnet_cfg.training.observer import Result
-    from convnet_cfg.training.session import Session
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,27 +23,51 @@ if TYPE_CHECKING:
 @click.option("--data", "data_path", metavar="DIR", help="Where the data batches are.")
 @click.option("--save-path", default="runs", show_default=True, metavar="DIR", help="Where the run is made.")
 @click.option("--seed", type=click.IntRange(0), help="Another seed than the recipe's.")
+@click.option(
+    "-f", "--load-file", metavar="RUN", help="Go on with a run of this recipe that was interrupted."
+)
 @click.option("--log-format", type=click.Choice(["plain", "convnet"]), default="plain", help="How to print.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show what TensorFlow says.")
 def reproduce(
-    recipe: str, data_path: str | None, save_path: str, seed: int | None, log_format: str, verbose: bool
+    recipe: str,
+    data_path: str | None,
+    save_path: str,
+    seed: int | None,
+    load_file: str | None,
+    log_format: str,
+    verbose: bool,
 ) -> None:
-    """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known.
-
-    A recipe that is interrupted is taken up again with convnet-train -f, stage by stage.
-    """
+    """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known."""
     found = load_recipe(recipe)
     values = {"log_format": log_format, "verbose": verbose, "save_path": save_path}
-    session: Session | None = None
+    given = {"data_path": absolute(data_path), "seed": seed}
+    changes = {name: value for name, value in given.items() if value is not None}
+    run = Path(load_file) if load_file else None
+    trained: Trained | None = None
     for number, stage in enumerate(found.stages, start=1):
+        if run is not None and number < len(found.stages) and _is_done(run, stage, found):
+            continue
         click.echo(f"\nstage {number} of {len(found.stages)}: to epoch {stage.epochs}" + _stage_text(stage))
-        session = _run_stage(found, stage, session, data_path, seed, values)
-    assert session is not None
-    result = _final_test(found, session, values)
-    _compare(found, result)
+        trained = _run_stage(found, stage, run, changes, values)
+        run = trained.session.run_directory.path
+    assert trained is not None
+    _compare(found, _final_test(found, trained, values))
     from convnet_cfg.cli.running import say_what_next
 
-    say_what_next(session)
+    say_what_next(trained.session)
+
+
+def _is_done(run: Path, stage: Stage, recipe: Recipe) -> bool:
+    """Return whether a run is at the end of a stage, or beyond it."""
+    from convnet_cfg.training.position import Position
+    from convnet_cfg.training.setup import locate
+
+    position = Position.parse(locate(run)[1].stem)
+    return position.next_batch(_batches(stage, recipe))[0] > stage.epochs
+
+
+def _batches(stage: Stage, recipe: Recipe) -> tuple[int, ...]:
+    return tuple(stage.train_range or recipe.data.train_range)
 
 
 def _stage_text(stage: Stage) -> str:
@@ -52,32 +76,27 @@ def _stage_text(stage: Stage) -> str:
 
 
 def _run_stage(
-    recipe: Recipe,
-    stage: Stage,
-    before: Session | None,
-    data_path: str | None,
-    seed: int | None,
-    values: Mapping[str, Any],
-) -> Session:
+    recipe: Recipe, stage: Stage, run: Path | None, changes: Mapping[str, Any], values: Mapping[str, Any]
+) -> Trained:
+    """Train to the end of a stage, in a new run or in the one that there is."""
     from convnet_cfg.cli.describe import describe
     from convnet_cfg.cli.train import prepare_pair, recipe_values
     from convnet_cfg.training.setup import prepare_again
 
     options = {
-        "train_range": tuple(stage.train_range or recipe.data.train_range),
+        "train_range": _batches(stage, recipe),
         "test_range": tuple(stage.test_range or recipe.data.test_range),
         "epochs": stage.epochs,
         "rate_factor": stage.rate_factor,
     }
-    if before is None:
+    if run is None:
         pair = Pair(*recipe.files, recipe)
-        chosen = {**recipe_values(pair), **options, "data_path": data_path, **values}
-        prepared = prepare_pair(pair, chosen | ({"seed": seed} if seed is not None else {}))
+        prepared = prepare_pair(pair, {**recipe_values(pair), **options, **values, **changes})
 
         from convnet_cfg.cli.running import train_new
 
         return train_new(prepared, Path(values["save_path"]), True, values)
-    again = prepare_again(before.run_directory.path, options)
+    again = prepare_again(run, {**options, **changes})
     describe(again.prepared, values["verbose"])
 
     from convnet_cfg.cli.running import train_again
@@ -85,19 +104,20 @@ def _run_stage(
     return train_again(again, values)
 
 
-def _final_test(recipe: Recipe, session: Session, values: Mapping[str, Any]) -> Result:
-    """Test as the recipe says: on its test batches, over ten views if it asks for them."""
+def _final_test(recipe: Recipe, trained: Trained, values: Mapping[str, Any]) -> Result:
+    """Return the test that the recipe asks for; it is made unless the training ended with it."""
+    batches = tuple(recipe.final_test.test_range)
+    if not recipe.final_test.multiview and trained.result.test_batches == batches:
+        return trained.result
     from convnet_cfg.cli.running import test_again
     from convnet_cfg.cli.train import run_changes
     from convnet_cfg.training.setup import prepare_again
 
-    path = session.run_directory.path
-    given = {"multiview": True} if recipe.final_test.multiview else {}
     click.echo("\nthe recipe's final test")
-    batches = tuple(recipe.final_test.test_range)
-    return test_again(
-        prepare_again(path, run_changes(path, {**given, "test_range": batches})), batches, values
-    )
+    path = trained.session.run_directory.path
+    given = {"multiview": True} if recipe.final_test.multiview else {}
+    changes = run_changes(path, {**given, "test_range": batches})
+    return test_again(prepare_again(path, changes), batches, values)
 
 
 def _compare(recipe: Recipe, result: Result) -> None:

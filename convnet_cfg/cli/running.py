@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -30,8 +30,15 @@ def make_lines(log_format: str, epochs: int) -> Lines:
     return ConvnetLines() if log_format == "convnet" else PlainLines(epochs)
 
 
-def train_new(prepared: Prepared, save_path: Path, shipped: bool, values: Mapping[str, Any]) -> Session:
-    """Begin a run and train to its last epoch; return its session."""
+class Trained(NamedTuple):
+    """A session that is done, and its final test."""
+
+    session: Session
+    result: Result
+
+
+def train_new(prepared: Prepared, save_path: Path, shipped: bool, values: Mapping[str, Any]) -> Trained:
+    """Begin a run and train to its last epoch."""
 
     def make(lines: Observer) -> Session:
         return begin(prepared, save_path, lines, shipped=shipped, command=sys.argv)
@@ -39,16 +46,15 @@ def train_new(prepared: Prepared, save_path: Path, shipped: bool, values: Mappin
     return _train(make, prepared, values)
 
 
-def train_again(again: PreparedAgain, values: Mapping[str, Any]) -> Session:
-    """Go on with a run to its last epoch; return its session."""
+def train_again(again: PreparedAgain, values: Mapping[str, Any]) -> Trained:
+    """Go on with a run to its last epoch."""
     return _train(lambda lines: go_on(again, lines), again.prepared, values)
 
 
-def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapping[str, Any]) -> Session:
+def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapping[str, Any]) -> Trained:
     with opened(make, prepared.options.epochs, values) as session:
         click.echo(f"run        {session.run_directory.path}")
-        train_until_stopped(session)
-    return session
+        return Trained(session, train_until_stopped(session))
 
 
 @contextmanager

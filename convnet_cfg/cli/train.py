@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convnet_cfg.cli.arguments import OldStyleCommand, Pair, Range, Switch, find_pair, required
+from convnet_cfg.cli.arguments import OldStyleCommand, Pair, Range, Switch, absolute, find_pair, required
 from convnet_cfg.cli.output import say
 from convnet_cfg.errors import UsageError
 from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
@@ -221,7 +221,7 @@ def make_options(values: Mapping[str, Any]) -> Any:
     return Options(
         **{
             **plain,
-            "data_path": absolute(values["data_path"]),
+            "data_path": absolute(values.get("data_path")),
             "provider_options": provider_options(provider, values),
             "train_range": required(
                 values["train_range"], "--train-range", "the batches to train on, as 1-5"
@@ -229,11 +229,6 @@ def make_options(values: Mapping[str, Any]) -> Any:
             "test_range": required(values["test_range"], "--test-range", "the batches to test on, as 6"),
         }
     )
-
-
-def absolute(path: str | None) -> str | None:
-    """Return a path that means the same from any directory."""
-    return str(Path(path).resolve()) if path else None
 
 
 def provider_options(provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,7 +258,8 @@ def _begin(
 
     from convnet_cfg.cli.running import say_what_next, train_new
 
-    say_what_next(train_new(prepared, Path(values["save_path"]), pair.recipe is not None, values))
+    trained = train_new(prepared, Path(values["save_path"]), pair.recipe is not None, values)
+    say_what_next(trained.session)
 
 
 def prepare_pair(pair: Pair, values: Mapping[str, Any]) -> Prepared:
@@ -296,7 +292,7 @@ def _go_on(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         test_again(again, options.test_range[:1] if one else options.test_range, values)
         return
     describe(again.prepared, values["verbose"])
-    say_what_next(train_again(again, values))
+    say_what_next(train_again(again, values).session)
 
 
 def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from convnet_cfg.errors import Problem, did_you_mean
 from convnet_cfg.language.declaring import Declarations, Declared
 from convnet_cfg.language.kinds import shorten
 from convnet_cfg.language.layer_types import DataSpec, LayerSpec, LogregSpec, SoftmaxSpec
-from convnet_cfg.language.network import Matrix, outside_functions
+from convnet_cfg.language.network import Matrix
 from convnet_cfg.language.shapes import Input, Output
 from convnet_cfg.language.sharing import Sharer, resolve_sources
 from convnet_cfg.language.spec import Report, count
@@ -134,8 +134,6 @@ class _Wiring:
     def _matrices(
         self, layer: Wired, spec: WeightSpec, inputs: Sequence[Input], output: Output, report: Report
     ) -> tuple[Matrix, ...]:
-        for call in outside_functions(spec):
-            report.warning(f"{call.name} is code from outside: training needs --allow-init-func {call.name}")
         matrices = tuple(
             Matrix(shape, deviation, function=spec.weight_function)
             for shape, deviation in zip(spec.matrices(inputs, output), spec.deviations, strict=True)

@@ -65,7 +65,7 @@ class BuiltNetwork:
     def dropouts(self) -> dict[str, keras.Variable]:
         """The states of the generators of dropout masks, by name."""
         return {
-            f"{name}/dropout": layer.seed_generator.state
+            f"{name}/state": layer.seed_generator.state
             for name, layer in self.layers.items()
             if isinstance(layer, nn.MaskDropout)
         }

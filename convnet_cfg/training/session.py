@@ -29,7 +29,7 @@ from convnet_cfg.training.steps import Part, Steps
 # The second word of a generator's seed: numbers for the crops and flips of training batches.
 AUGMENTATION = 3
 # Between two looks at the clock, the keyboard and the progress bar.
-SECONDS_PER_CALL = 0.25
+SECONDS_PER_CALL = 0.5
 
 
 class Interrupted(ConvnetError):

@@ -303,4 +303,4 @@ def test_the_shim_in_a_checkout():
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == "cannot read nowhere.cfg: No such file or directory\n"
+    assert done.stderr.startswith("there is no file 'nowhere.cfg', and no network of that name comes along;")

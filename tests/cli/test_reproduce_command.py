@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tiny_runs import log, newest, record, write_pair
 
@@ -64,6 +66,20 @@ def test_a_result_that_is_not_good_enough(convnet, recipe, data):
     recipe.write_text(RECIPE.format(accepted=0.01))
     message = convnet("reproduce", recipe, "--data", data, code=1).stderr
     assert "this is more than the 0.01% that the recipe accepts" in message
+
+
+def test_going_on_with_an_interrupted_recipe(convnet, recipe, data, the_run, tmp_path):
+    whole = convnet("reproduce", recipe, "--data", data, "--save-path", tmp_path / "whole").stdout
+    # Stopped at the end of the first stage: all that is left is the second.
+    stages = RECIPE.format(accepted=100)
+    start, end = stages.index("  - epochs: 2"), stages.index("final_test")
+    recipe.write_text(stages[:start] + stages[end:])
+    convnet("reproduce", recipe, "--data", data)
+    recipe.write_text(stages)
+    rest = convnet("reproduce", recipe, "-f", the_run()).stdout
+    assert "stage 1" not in rest
+    assert "stage 2 of 2" in rest
+    assert re.findall("test error .*", rest) == re.findall("test error .*", whole) != []
 
 
 def test_what_is_wrong_with_a_recipe(convnet, recipe, tmp_path):
