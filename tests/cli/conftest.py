@@ -1,12 +1,7 @@
 import os
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "training"))  # tiny_runs.py
-
-import tiny_runs  # noqa: E402
+import tiny_runs
 
 
 @pytest.fixture(scope="session")
