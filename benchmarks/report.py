@@ -146,11 +146,10 @@ def report(
 
 
 def write(file: Path, block: str) -> None:
-    """Put the block between the marks of a file; a new file gets the text of limits.md around it."""
-    text = file.read_text() if file.exists() else (Path(__file__).parent / "limits.md").read_text()
+    """Put the block between the marks of a file."""
+    text = file.read_text()
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{file} lacks the lines\n{BEGIN}\n{END}")
-    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"{before}{begin}\n\n{block}\n\n{end}{after}")

@@ -47,7 +47,7 @@ def spatial_norm(x: torch.Tensor) -> torch.Tensor:
 
 
 def channel_norm(x: torch.Tensor) -> torch.Tensor:
-    """Divide by the energy of 9 channels: a 1 x 1 convolution, faster than F.local_response_norm."""
+    """Divide by the energy of 9 channels: a 1 x 1 convolution sums them up."""
     number = torch.arange(x.shape[1])
     band = ((number[:, None] - number).abs() <= 4).to(x.dtype)[:, :, None, None]
     divisor = 1.0 + 0.001 / 9 * F.conv2d(x.square(), band)

@@ -1,4 +1,4 @@
-"""The pair that cuda-convnet came with as an example: conv, local, groups, randSparse, all norms of one channel."""
+"""The pair that cuda-convnet came with as an example: conv, local, groups, randSparse, rnorm and cnorm."""
 
 import json
 
@@ -10,7 +10,13 @@ pytestmark = pytest.mark.slow  # 88 million weights
 
 
 def train(convnet, tmp_path, layers, params):
-    options = ("--data-provider=dummy-cn-3072", "--train-range=1", "--test-range=1", "--epochs=1", "--mini=128")
+    options = (
+        "--data-provider=dummy-cn-3072",
+        "--train-range=1",
+        "--test-range=1",
+        "--epochs=1",
+        "--mini=128",
+    )
     convnet("train", layers, params, *options)
     (run,) = (tmp_path / "runs").iterdir()
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
