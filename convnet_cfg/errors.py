@@ -54,13 +54,17 @@ class Problem(NamedTuple):
 
 
 class ConfigError(ConvnetError):
-    """The problems found in the configuration files, in the order of their places."""
+    """The problems found in the configuration files, warnings among them, in the order of their places."""
 
     exit_code = 3
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__("\n".join(map(_as_line, self.problems)))
+
+
+def _as_line(problem: Problem) -> str:
+    return f"warning: {problem}" if problem.severity is Severity.WARNING else str(problem)
 
 
 class DataError(ConvnetError):

@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import click
 
 from convnet_cfg.cli.arguments import find_pair
 from convnet_cfg.cli.output import print_remarks, print_table, say
-from convnet_cfg.errors import ConfigError
+from convnet_cfg.errors import ConfigError, Problem, Severity
 from convnet_cfg.language import Network, Pair, build_network, guess_dims, read_pair
 from convnet_cfg.language.describe import describe, describe_problems, parameter_groups
 from convnet_cfg.language.network import Layer
+from convnet_cfg.zoo.recipes import Data, Recipe
+
+# The values of an image, where the provider has the same for everybody.
+IMAGE_SIZES: Mapping[str, Callable[[Data], int]] = {
+    "digits": lambda data: 8 * 8,
+    "cifar": lambda data: 3 * 32**2,
+    "cifar-cropped": lambda data: 3 * (32 - 2 * (4 if data.crop_border is None else data.crop_border)) ** 2,
+}
 
 
 def _read_sizes(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -61,11 +69,11 @@ def check(
     files = find_pair(layers, params)
     try:
         pair = read_pair(files.layers, files.params)
-        dims = data_dims or _guessed(pair, classes, mode or "default")
-        network = build_network(pair, dims, classes, mode or "default")
+        sizes = _given(data_dims) or _from_recipe(files.recipe) or _guessed(pair, classes, mode or "default")
+        network = build_network(pair, sizes.dims, classes, mode or "default")
     except ConfigError as error:
         if as_json:
-            _print_json({"status": "error", "errors": describe_problems(error.problems)})
+            _print_json({"status": "error", **describe_by_severity(error.problems)})
         raise
     print_remarks(network.remarks, verbose)
     for name, (layer, _) in network.functions.items():
@@ -73,15 +81,43 @@ def check(
             f"warning: {layer.place}: [{layer.name}] training needs --allow-init-func {name} to run that code"
         )
     if as_json:
-        _print_json({**describe(network), "data_dims_guessed": data_dims is None})
+        _print_json({**describe(network), "data_dims_guessed": sizes.guessed})
     else:
         _print_network(network)
 
 
-def _guessed(pair: Pair, classes: int | None, mode: str) -> Sequence[int]:
+class _Sizes(NamedTuple):
+    """Values for each case of every data matrix."""
+
+    dims: Sequence[int]
+    guessed: bool = False
+
+
+def _given(dims: Sequence[int] | None) -> _Sizes | None:
+    return _Sizes(dims) if dims else None
+
+
+def _from_recipe(recipe: Recipe | None) -> _Sizes | None:
+    """Return the sizes that a shipped network is trained with, saying so; None if they are not known."""
+    if recipe is None or recipe.data.provider not in IMAGE_SIZES:
+        return None
+    dims = IMAGE_SIZES[recipe.data.provider](recipe.data), 1
+    say(f"sizes of the data: {dims[0]},{dims[1]} (recipe {recipe.name}: provider {recipe.data.provider})")
+    return _Sizes(dims)
+
+
+def describe_by_severity(problems: Sequence[Problem]) -> dict[str, Any]:
+    """Return the errors and the warnings of a rejected pair."""
+    return {
+        f"{severity.value}s": describe_problems([one for one in problems if one.severity is severity])
+        for severity in (Severity.ERROR, Severity.WARNING)
+    }
+
+
+def _guessed(pair: Pair, classes: int | None, mode: str) -> _Sizes:
     guess = guess_dims(pair, classes, mode)
     say(str(guess))
-    return guess.dims
+    return _Sizes(guess.dims, guessed=True)
 
 
 def _print_json(values: dict[str, Any]) -> None:

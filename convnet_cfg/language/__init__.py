@@ -2,7 +2,7 @@
 
 from convnet_cfg.language.builder import MODES, Pair, build_network, load_network, read_pair
 from convnet_cfg.language.guess import Guess, guess_dims
-from convnet_cfg.language.network import Layer, Matrix, Network
+from convnet_cfg.language.network import Layer, Matrix, Network, refused_decay
 
 __all__ = [
     "MODES",
@@ -15,4 +15,5 @@ __all__ = [
     "guess_dims",
     "load_network",
     "read_pair",
+    "refused_decay",
 ]

@@ -89,9 +89,8 @@ def build_network(
     problems = list(pair.problems)
     layers = wire_layers(pair.declarations, as_function(dims), classes, problems)
     problems.sort(key=_reading_order(pair.layers_path))
-    errors = [problem for problem in problems if problem.severity in MODES[mode]]
-    if errors:
-        raise ConfigError(errors)
+    if any(problem.severity in MODES[mode] for problem in problems):
+        raise ConfigError(_as_reported(problems, mode))
     finished = assemble(layers, pair.activations, pair.params or {})
     return Network(
         dialect=pair.dialect,
@@ -101,6 +100,15 @@ def build_network(
         remarks=tuple(problems),
         has_params=pair.params is not None,
     )
+
+
+def _as_reported(problems: Sequence[Problem], mode: str) -> list[Problem]:
+    """Return the problems without notes, each as the error or warning that the mode makes of it."""
+    return [
+        problem._replace(severity=Severity.ERROR if problem.severity in MODES[mode] else Severity.WARNING)
+        for problem in problems
+        if problem.severity is not Severity.NOTE
+    ]
 
 
 def as_function(dims: DataDims | Sequence[int]) -> DataDims:

@@ -10,8 +10,8 @@ from convnet_cfg.language.dialects import Dialect
 from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.kinds import shorten
 from convnet_cfg.language.layer_types import CostSpec, LayerSpec
-from convnet_cfg.language.spec import Report, read_spec
-from convnet_cfg.language.unknown_keys import check_keys
+from convnet_cfg.language.spec import Report, key_names, read_spec
+from convnet_cfg.language.unknown_keys import check_defaults, check_keys
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Declared:
     section: Section
     type: str = ""  # empty where it is missing or unknown
     spec: LayerSpec | None = None
-    input_names: tuple[str, ...] | None = None
+    input_names: tuple[str, ...] | None = None  # the spec's or, without one, those in the file
 
     @property
     def name(self) -> str:
@@ -41,7 +41,18 @@ def declare_layers(
     sections: Mapping[str, Section], dialect: Dialect, problems: list[Problem]
 ) -> Declarations:
     """Read the sections of a definition file, adding to the problems."""
-    return {name: _declare(section, dialect, problems) for name, section in sections.items()}
+    layers = {name: _declare(section, dialect, problems) for name, section in sections.items()}
+    if all(layer.type for layer in layers.values()):  # else nobody knows all keys
+        types = [dialect.layer_types[layer.type] for layer in layers.values()]
+        known = [name for spec_type in types for name in definition_keys(spec_type)]
+        elsewhere = [name for spec_type in types for name in key_names(spec_type.params)]
+        check_defaults(sections.values(), known, elsewhere, dialect, problems)
+    return layers
+
+
+def definition_keys(spec_type: type[LayerSpec]) -> list[str]:
+    """Return the keys of a layer in the definition file."""
+    return ["type", *key_names(spec_type)]
 
 
 def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Declared:
@@ -50,9 +61,9 @@ def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Dec
     spec_type = _spec_type(section, dialect, report)
     if spec_type is None:
         return Declared(section, input_names=names)
-    check_keys(section, spec_type, spec_type.params, dialect, report)
+    check_keys(section, definition_keys(spec_type), key_names(spec_type.params), dialect, report)
     spec = read_spec(spec_type, section, report, len(names) if names is not None else None)
-    return Declared(section, spec_type.type_name, spec, names)
+    return Declared(section, spec_type.type_name, spec, spec.inputs if spec is not None else names)
 
 
 def input_names(section: Section) -> tuple[str, ...] | None:

@@ -11,27 +11,9 @@ from math import isqrt
 from typing import Any
 
 from convnet_cfg.errors import Problem
+from convnet_cfg.language import layer_types as types
 from convnet_cfg.language.kinds import FunctionCall, SourceRef
-from convnet_cfg.language.layer_types import (
-    BlurSpec,
-    ContrastNormSpec,
-    CrossMapNormSpec,
-    DataSpec,
-    LabSpec,
-    LayerSpec,
-    LogregSpec,
-    MaxSpec,
-    NailbedSpec,
-    NeuronSpec,
-    NormSpec,
-    PoolSpec,
-    ResizeSpec,
-    ResponseNormSpec,
-    SoftmaxSpec,
-    SquaresSpec,
-    SumSpec,
-    YuvSpec,
-)
+from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.network import Layer, Matrix, Network
 from convnet_cfg.language.neurons import V1_NEURONS, Neuron
 from convnet_cfg.language.old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
@@ -163,7 +145,7 @@ def _image(layer: Layer, spec: Any) -> Values:
     return {"channels": spec.channels, "imgPixels": pixels, "imgSize": isqrt(pixels)}
 
 
-def _neuron(layer: Layer, spec: NeuronSpec) -> Values:
+def _neuron(layer: Layer, spec: types.NeuronSpec) -> Values:
     kind = V1_NEURONS[spec.neuron.name]
     described = {
         "type": spec.neuron.name,
@@ -174,30 +156,30 @@ def _neuron(layer: Layer, spec: NeuronSpec) -> Values:
     return {"neuron": described}
 
 
-def _sum(layer: Layer, spec: SumSpec) -> Values:
+def _sum(layer: Layer, spec: types.SumSpec) -> Values:
     return {"coeffs": list(spec.coefficients or [1.0] * len(layer.inputs))}
 
 
-def _pool(layer: Layer, spec: PoolSpec) -> Values:
+def _pool(layer: Layer, spec: types.PoolSpec) -> Values:
     image = _image(layer, spec)
     return {**image, "outputsX": spec.output_side(image["imgSize"])}
 
 
-def _norm(layer: Layer, spec: NormSpec) -> Values:
+def _norm(layer: Layer, spec: types.NormSpec) -> Values:
     values = _image(layer, spec)
     if isinstance(layer.params, NormParams):
         values["scale"] = spec.effective_scale(layer.params.scale)
     return values
 
 
-def _nailbed(layer: Layer, spec: NailbedSpec) -> Values:
+def _nailbed(layer: Layer, spec: types.NailbedSpec) -> Values:
     image, outputs = _image(layer, spec), layer.output.image
     side = outputs.side if outputs else 0
     start = (image["imgSize"] - spec.stride * (side - 1)) // 2
     return {**image, "outputsX": side, "start": start}
 
 
-def _resize(layer: Layer, spec: ResizeSpec) -> Values:
+def _resize(layer: Layer, spec: types.ResizeSpec) -> Values:
     return {**_image(layer, spec), "tgtSize": layer.output.image.side if layer.output.image else 0}
 
 
@@ -236,26 +218,26 @@ def _weight_values(layer: Layer, spec: WeightSpec, numbers: Mapping[str, int]) -
 
 # What the original worked out for each type, beside what the files say.
 DERIVED: Mapping[type[LayerSpec], Callable[[Layer, Any], Values]] = {
-    DataSpec: _nothing,
+    types.DataSpec: _nothing,
     FullSpec: _nothing,
     ConvSpec: _filters,
     LocalSpec: _filters,
-    SoftmaxSpec: _nothing,
-    SumSpec: _sum,
-    MaxSpec: _nothing,
-    NeuronSpec: _neuron,
-    PoolSpec: _pool,
-    ResponseNormSpec: _norm,
-    ContrastNormSpec: _norm,
-    CrossMapNormSpec: _norm,
+    types.SoftmaxSpec: _nothing,
+    types.SumSpec: _sum,
+    types.MaxSpec: _nothing,
+    types.NeuronSpec: _neuron,
+    types.PoolSpec: _pool,
+    types.ResponseNormSpec: _norm,
+    types.ContrastNormSpec: _norm,
+    types.CrossMapNormSpec: _norm,
     OldResponseNormSpec: _norm,
     OldContrastNormSpec: _norm,
     OldCrossMapNormSpec: _norm,
-    NailbedSpec: _nailbed,
-    BlurSpec: _image,
-    ResizeSpec: _resize,
-    YuvSpec: _image,
-    LabSpec: _image,
-    LogregSpec: _nothing,
-    SquaresSpec: _nothing,
+    types.NailbedSpec: _nailbed,
+    types.BlurSpec: _image,
+    types.ResizeSpec: _resize,
+    types.YuvSpec: _image,
+    types.LabSpec: _image,
+    types.LogregSpec: _nothing,
+    types.SquaresSpec: _nothing,
 }

@@ -13,27 +13,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from convnet_cfg.errors import Place, Problem
+from convnet_cfg.language import layer_types
 from convnet_cfg.language.grammar import Entry, Section
-from convnet_cfg.language.layer_types import (
-    BlurSpec,
-    ContrastNormSpec,
-    CrossMapNormSpec,
-    DataSpec,
-    LabSpec,
-    LayerSpec,
-    LogregSpec,
-    MaxSpec,
-    NailbedSpec,
-    NeuronSpec,
-    PoolSpec,
-    ResizeSpec,
-    ResponseNormSpec,
-    SoftmaxSpec,
-    SquaresSpec,
-    SumSpec,
-    YuvSpec,
-    as_table,
-)
+from convnet_cfg.language.layer_types import LayerSpec, as_table
 from convnet_cfg.language.old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
 from convnet_cfg.language.spec import key_names
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
@@ -61,25 +43,25 @@ class Dialect:
 
 
 V1_TYPES = as_table(
-    DataSpec,
+    layer_types.DataSpec,
     FullSpec,
     ConvSpec,
     LocalSpec,
-    SoftmaxSpec,
-    SumSpec,
-    MaxSpec,
-    NeuronSpec,
-    PoolSpec,
-    ResponseNormSpec,
-    ContrastNormSpec,
-    CrossMapNormSpec,
-    NailbedSpec,
-    BlurSpec,
-    ResizeSpec,
-    YuvSpec,
-    LabSpec,
-    LogregSpec,
-    SquaresSpec,
+    layer_types.SoftmaxSpec,
+    layer_types.SumSpec,
+    layer_types.MaxSpec,
+    layer_types.NeuronSpec,
+    layer_types.PoolSpec,
+    layer_types.ResponseNormSpec,
+    layer_types.ContrastNormSpec,
+    layer_types.CrossMapNormSpec,
+    layer_types.NailbedSpec,
+    layer_types.BlurSpec,
+    layer_types.ResizeSpec,
+    layer_types.YuvSpec,
+    layer_types.LabSpec,
+    layer_types.LogregSpec,
+    layer_types.SquaresSpec,
 )
 
 V1 = Dialect("v1", "cuda-convnet", V1_TYPES)

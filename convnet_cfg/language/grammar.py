@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from convnet_cfg.errors import ConfigError, Place, Problem, UsageError
+from convnet_cfg.language.kinds import shorten
 
 DEFAULT_SECTION = "DEFAULT"
 MAX_INTERPOLATION_DEPTH = 10
@@ -85,14 +86,14 @@ class _Interpolation:
             return self.section.name
         other = self.entries.get(name.lower())
         if other is None:
-            raise self._error(f"refers to '%({_shorten(name)})s', and there is no such key here")
+            raise self._error(f"refers to '%({shorten(name)})s', and there is no such key here")
         self.length += len(other.text) + 1
         if self.length > MAX_INTERPOLATION_LENGTH:
             raise self._error("grows too long through '%(...)s'")
         return self._expand(other.text, depth + 1)
 
     def _error(self, message: str) -> ConfigError:
-        key = _shorten(self.entry.key)
+        key = shorten(self.entry.key)
         return ConfigError([Problem(self.entry.value_place, self.section.name, f"{key} {message}")])
 
 
@@ -107,7 +108,7 @@ def read_sections(path: str | Path) -> dict[str, Section]:
         content = Path(path).read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    return parse_sections(_decode(content), str(path))
+    return parse_sections(decode(content), str(path))
 
 
 def parse_sections(text: str, file: str) -> dict[str, Section]:
@@ -120,7 +121,7 @@ def parse_sections(text: str, file: str) -> dict[str, Section]:
     return reader.finish()
 
 
-def _decode(content: bytes) -> str:
+def decode(content: bytes) -> str:
     """Return the text: UTF-8 where it is, else Latin-1, in which any bytes are text."""
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
@@ -139,6 +140,16 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 def _is_comment(line: str) -> bool:
     """Comments start in column 0; indented ones continue the value before them."""
     return line[0] in "#;" or REMARK.match(line) is not None
+
+
+def default_section(sections: Collection[Section]) -> Section | None:
+    """Return `[DEFAULT]`, less the keys that stand there for `%(key)s`; None if nothing is left."""
+    entries = next(iter(sections)).defaults if sections else {}
+    texts = [entry.text for section in sections for entry in section.all_entries().values()]
+    names = {match["name"] for text in texts for match in REFERENCE.finditer(text)}
+    referred = {name.lower() for name in names if name}
+    left = {key: entry for key, entry in entries.items() if key not in referred}
+    return Section(DEFAULT_SECTION, next(iter(left.values())).place, left) if left else None
 
 
 class _Reader:
@@ -203,11 +214,7 @@ def _clean_value(value: str) -> str:
 
 def _explain_bad_line(line: str) -> str:
     if line[0] in BLANKS:
-        return f"an option must start in the first column, got {_shorten(line.strip())!r}"
+        return f"an option must start in the first column, got {shorten(line.strip())!r}"
     if line[0] == "[":
-        return f"expected a section header like [name], got {_shorten(line.strip())!r}"
-    return f"expected 'key=value', got {_shorten(line.strip())!r}"
-
-
-def _shorten(text: str, width: int = 40) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
+        return f"expected a section header like [name], got {shorten(line.strip())!r}"
+    return f"expected 'key=value', got {shorten(line.strip())!r}"

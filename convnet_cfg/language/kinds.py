@@ -16,6 +16,7 @@ class Kind(NamedTuple):
     convert: Callable[[str], Any]
     expected: str
     plural: str = ""
+    words: tuple[str, ...] = ()  # all that it may be, where they can be listed
 
 
 class SourceRef(NamedTuple):
@@ -64,6 +65,21 @@ def read_number(text: str) -> float:
     if "_" in text or not text.isascii() or not math.isfinite(value := float(text)):
         raise ValueError(text)
     return value
+
+
+def read_positive(text: str) -> float:
+    """Return a number above zero."""
+    if (number := read_number(text)) <= 0:
+        raise ValueError(text)
+    return number
+
+
+def read_range(text: str) -> range:
+    """Return the batch numbers that `a-b` or `a` stands for."""
+    match = re.fullmatch(r"(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?", text)
+    if match is None or int(match["last"] or match["first"]) < int(match["first"]):
+        raise ValueError(text)
+    return range(int(match["first"]), int(match["last"] or match["first"]) + 1)
 
 
 def read_flag(text: str) -> bool:
@@ -144,12 +160,15 @@ def one_of(*words: Any, convert: Callable[[str], Any] = str) -> Kind:
             raise ValueError(text)
         return value
 
-    return Kind(read, join_words([str(word) for word in words]))
+    spelled = tuple(map(str, words))
+    return Kind(read, join_words(spelled), words=spelled)
 
 
 INTEGER = Kind(read_integer, "an integer", "integers")
 NUMBER = Kind(read_number, "a number", "numbers")
-FLAG = Kind(read_flag, join_words(list(FLAGS)))
+POSITIVE = Kind(read_positive, "a number > 0")
+BATCHES = Kind(read_range, "a range of batches such as 1-5 or 6")
+FLAG = Kind(read_flag, join_words(list(FLAGS)), words=tuple(FLAGS))
 SPARSE = Kind(read_sparse_flag, "true or 1, false or 0", "true or 1, false or 0")
 NAME = Kind(str, "a name", "names")
 SOURCE = Kind(read_source, "a layer or layer[matrix number]", "layers or layer[matrix number]")
@@ -163,7 +182,7 @@ def read_value(kind: Kind, name: str, text: str) -> Any:
     except (ValueError, OverflowError) as error:
         if isinstance(error, ExplainedError):
             raise
-        hint = did_you_mean(text, kind.expected.replace(" or ", ", ").split(", ")) if text else ""
+        hint = did_you_mean(text, kind.words)
         raise ExplainedError(f"{name} must be {kind.expected}, got {shorten(text)!r}{hint}") from None
 
 

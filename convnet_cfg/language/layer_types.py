@@ -40,7 +40,6 @@ class LayerSpec:
     """What the definition file says of one layer."""
 
     type_name: ClassVar[str]
-    summary: ClassVar[str]
     params: ClassVar[type[LayerParams]] = LayerParams
     input_limits: ClassVar[tuple[int, int | None]] = (1, 1)
     differentiable: ClassVar[bool] = True
@@ -62,7 +61,6 @@ class DataSpec(LayerSpec):
     """`type=data`: one matrix of the data provider."""
 
     type_name = "data"
-    summary = "one matrix of the data provider"
     input_limits = (0, 0)
 
     inputs: tuple[str, ...] = ()
@@ -75,7 +73,6 @@ class SoftmaxSpec(LayerSpec):
     """`type=softmax`: exp(x) divided by its sum."""
 
     type_name = "softmax"
-    summary = "exponentials divided by their sum"
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output:
         """As many values as the input; no image any more."""
@@ -87,7 +84,6 @@ class NeuronSpec(LayerSpec):
     """`type=neuron`: an activation as a layer of its own."""
 
     type_name = "neuron"
-    summary = "an activation as a layer of its own"
 
     neuron: Neuron = key("neuron", neuron_kind(V1_NEURONS, required=True))
 
@@ -97,7 +93,6 @@ class SumSpec(LayerSpec):
     """`type=eltsum`: the weighted sum of inputs of one size."""
 
     type_name = "eltsum"
-    summary = "weighted sum of inputs of one size"
     input_limits = (1, None)
 
     coefficients: tuple[float, ...] | None = key("coeffs", NUMBER, is_list=True, default=None)
@@ -121,7 +116,6 @@ class MaxSpec(LayerSpec):
     """`type=eltmax`: the greatest of several inputs, element by element."""
 
     type_name = "eltmax"
-    summary = "greatest of several inputs of one size"
     input_limits = (2, None)
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
@@ -151,7 +145,6 @@ class PoolSpec(ImageSpec):
     """`type=pool`: one value for each square window of the image."""
 
     type_name = "pool"
-    summary = "maximum or average of each square window"
 
     pool: str = key("pool", one_of("max", "avg"))
     size: int = key("sizeX", at_least(1))
@@ -195,7 +188,7 @@ class PoolSpec(ImageSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class NormSpec(ImageSpec):
-    """A normalisation over windows of `size`; `scale` and `pow` are in the parameter file."""
+    """A normalization over windows of `size`; `scale` and `pow` are in the parameter file."""
 
     params: ClassVar[type[LayerParams]] = NormParams
     divisor_power: ClassVar[int] = 2
@@ -218,26 +211,23 @@ class NormSpec(ImageSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseNormSpec(NormSpec):
-    """`type=rnorm`: response normalisation within each channel."""
+    """`type=rnorm`: response normalization within each channel."""
 
     type_name = "rnorm"
-    summary = "response normalisation within each channel"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastNormSpec(NormSpec):
-    """`type=cnorm`: contrast normalisation within each channel."""
+    """`type=cnorm`: contrast normalization within each channel."""
 
     type_name = "cnorm"
-    summary = "contrast normalisation within each channel"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossMapNormSpec(NormSpec):
-    """`type=cmrnorm`: response normalisation across neighbouring channels."""
+    """`type=cmrnorm`: response normalization across neighbouring channels."""
 
     type_name = "cmrnorm"
-    summary = "response normalisation across neighbouring channels"
     divisor_power = 1
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
@@ -253,7 +243,6 @@ class NailbedSpec(ImageSpec):
     """`type=nailbed`: one pixel of every `stride` in both directions."""
 
     type_name = "nailbed"
-    summary = "one pixel of every stride x stride"
 
     stride: int = key("stride", at_least(1))
 
@@ -269,7 +258,6 @@ class BlurSpec(ImageSpec):
     """`type=blur`: a Gaussian blur, zero beyond the border."""
 
     type_name = "blur"
-    summary = "Gaussian blur"
 
     size: int = key("filterSize", one_of(3, 5, 7, 9, convert=read_integer))
     deviation: float = key("stdev", NUMBER)
@@ -287,13 +275,15 @@ class ResizeSpec(ImageSpec):
     """`type=resize`: bilinear resampling; `scale` > 1 shrinks."""
 
     type_name = "resize"
-    summary = "bilinear resampling"
     differentiable = False
 
     scale: float = key("scale", number_between(0.5, 2))
 
-    def output_image(self, image: Image, source: Input, report: Report) -> Image:
-        """The side divided by `scale`, rounded down."""
+    def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
+        """The side divided by `scale`, rounded down; it takes two pixels to be between them."""
+        if image.side < 2:
+            report.error("type=resize needs an image of at least 2 x 2 pixels, got 1 x 1", "channels")
+            return None
         return Image(image.channels, int(image.side / self.scale))
 
 
@@ -302,7 +292,6 @@ class YuvSpec(ImageSpec):
     """`type=rgb2yuv`: colours as brightness and two differences."""
 
     type_name = "rgb2yuv"
-    summary = "RGB to YUV"
     differentiable = False
 
     channels: int = 3
@@ -313,7 +302,6 @@ class LabSpec(YuvSpec):
     """`type=rgb2lab`: colours in CIE L*a*b*."""
 
     type_name = "rgb2lab"
-    summary = "RGB to L*a*b*"
 
     center: bool = key("center", FLAG, default=False)
 
@@ -332,7 +320,6 @@ class LogregSpec(CostSpec):
     """`type=cost.logreg`: minus the log of the probability of the right class."""
 
     type_name = "cost.logreg"
-    summary = "minus log-probability of the right class; error rate"
     input_limits = (2, 2)
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output:
@@ -357,7 +344,6 @@ class SquaresSpec(CostSpec):
     """`type=cost.sum2`: the sum of squares, without a half."""
 
     type_name = "cost.sum2"
-    summary = "sum of squares"
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output:
         """Any input will do."""

@@ -10,7 +10,7 @@ from convnet_cfg.errors import Place, Problem
 from convnet_cfg.language.dialects import Dialect
 from convnet_cfg.language.kinds import FunctionCall, SourceRef
 from convnet_cfg.language.layer_types import CostSpec, LayerSpec, LogregSpec
-from convnet_cfg.language.params import LayerParams, UpdateRule
+from convnet_cfg.language.params import LayerParams, UpdateRule, no_decay
 from convnet_cfg.language.shapes import Input, MatrixShape, Output
 from convnet_cfg.language.weight_types import WeightSpec
 
@@ -125,6 +125,19 @@ class Network:
     def consumers(self, name: str) -> Iterator[Layer]:
         """Yield the layers that read a layer."""
         return (layer for layer in self.layers if any(source.name == name for source in layer.inputs))
+
+
+def refused_decay(network: Network, decay: str) -> list[Problem]:
+    """Return the problems with a decay for every weight matrix that has none of its own."""
+    problems = []
+    for owned in network.owned():
+        rule = owned.matrix.rule
+        if owned.input is None or rule is None or rule.decay is not None:
+            continue
+        if why := no_decay(decay, rule.momentum):
+            message = f"momW must be < 1, got {rule.momentum:g}: {why}"
+            problems.append(Problem(owned.layer.place, owned.layer.name, message))
+    return problems
 
 
 def outside_functions(spec: WeightSpec) -> list[FunctionCall]:

@@ -12,7 +12,7 @@ from convnet_cfg.language.spec import key
 
 @dataclass(frozen=True, kw_only=True)
 class OldNormParams(LayerParams):
-    """`scale` and `pow` of a normalisation whose definition may already have them."""
+    """`scale` and `pow` of a normalization whose definition may already have them."""
 
     scale: float | None = key("scale", NUMBER, default=None)
     power: float | None = key("pow", NUMBER, default=None)
@@ -20,7 +20,7 @@ class OldNormParams(LayerParams):
 
 @dataclass(frozen=True, kw_only=True)
 class OldNormSpec(NormSpec):
-    """A normalisation with `size` (or `sizeX`), `scale` and `pow` in the definition file."""
+    """A normalization with `size` (or `sizeX`), `scale` and `pow` in the definition file."""
 
     params = OldNormParams
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convnet_cfg.errors import Problem, did_you_mean
-from convnet_cfg.language.declaring import Declarations, Declared
+from convnet_cfg.language.declaring import Declarations, Declared, definition_keys
 from convnet_cfg.language.dialects import Dialect
 from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.layer_types import CostSpec, DataSpec, LayerSpec, NeuronSpec, SoftmaxSpec
 from convnet_cfg.language.old_types import OldNormSpec
-from convnet_cfg.language.params import LayerParams
+from convnet_cfg.language.params import LayerParams, WeightParams, no_decay
 from convnet_cfg.language.spec import Report, key_names, read_spec
-from convnet_cfg.language.unknown_keys import check_keys
+from convnet_cfg.language.unknown_keys import check_defaults, check_keys
+from convnet_cfg.language.weight_types import WeightSpec
 
 OPTIONAL_KEYS = ("dropout", "decay")
 
@@ -33,6 +34,7 @@ def read_parameters(
         if section.name not in found:
             hint = did_you_mean(section.name, found)
             Report(problems, section).warning(f"no such layer in the definition file{hint}")
+    reader.defaults(declarations, activations)
     return found
 
 
@@ -63,15 +65,28 @@ class _Reader:
         if section is None:
             return None
         report = Report(self.problems, section)
-        check_keys(section, LayerParams, NeuronSpec, self.dialect, report)
+        check_keys(section, key_names(LayerParams), definition_keys(NeuronSpec), self.dialect, report)
         return read_spec(LayerParams, section, report)
+
+    def defaults(self, declarations: Declarations, activations: Mapping[str, str]) -> None:
+        """Report the keys of `[DEFAULT]` that none of the sections has a use for."""
+        if not all(layer.type for layer in declarations.values()):
+            return
+        types = {layer.name: self.dialect.layer_types[layer.type] for layer in declarations.values()}
+        types |= dict.fromkeys(activations.values(), NeuronSpec)
+        used = [types[name] for name in self.sections if name in types]
+        known = [name for spec_type in used for name in key_names(spec_type.params)]
+        elsewhere = [name for spec_type in used for name in definition_keys(spec_type)]
+        check_defaults(self.sections.values(), known, elsewhere, self.dialect, self.problems)
 
     def _read(self, spec: LayerSpec, section: Section) -> LayerParams | None:
         report = Report(self.problems, section)
-        check_keys(section, spec.params, type(spec), self.dialect, report)
+        check_keys(section, key_names(spec.params), definition_keys(type(spec)), self.dialect, report)
         params = read_spec(spec.params, section, report, len(spec.inputs))
         if params is not None and params.dropout:
             _check_dropout(spec, report)
+        if isinstance(spec, WeightSpec) and isinstance(params, WeightParams):
+            _check_decay(spec, params, report)
         return params
 
     def _merged(self, spec: OldNormSpec, params: LayerParams | None, section: Section) -> LayerParams | None:
@@ -81,13 +96,20 @@ class _Reader:
         return merged
 
     def _without_section(self, declared: Declared, spec: LayerSpec) -> LayerParams | None:
-        """Old normalisations may have everything in the definition file."""
+        """Old normalizations may have everything in the definition file."""
         old = spec.merge(None) if isinstance(spec, OldNormSpec) else None
         if old is None and (spec.params.required or isinstance(spec, OldNormSpec)):
             wanted = ", ".join(name for name in key_names(spec.params) if name not in OPTIONAL_KEYS)
             message = f"no section [{declared.name}] in {self.file}: expected {wanted}"
             Report(self.problems, declared.section).error(message)
         return old
+
+
+def _check_decay(spec: WeightSpec, params: WeightParams, report: Report) -> None:
+    owned = [index for index, source in enumerate(spec.sources) if source is None]
+    for rule in map(params.weight_rule, owned):
+        if rule.decay and (why := no_decay(rule.decay, rule.momentum)):
+            report.error(f"momW must be < 1, got {rule.momentum:g}: {why}", "momW")
 
 
 def _check_dropout(spec: LayerSpec, report: Report) -> None:

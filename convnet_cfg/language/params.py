@@ -21,6 +21,13 @@ DECAYS = (
 DEFAULT_DECAY = "cuda-convnet"
 
 
+def no_decay(decay: str, momentum: float) -> str | None:
+    """Return why a kind of decay cannot go with a momentum, None if it can."""
+    if decay == "decoupled-matched" and momentum >= 1:
+        return f"decay {decay!r} divides by 1 - momentum"
+    return None
+
+
 @dataclass(frozen=True)
 class UpdateRule:
     """What the parameter file says of one weight matrix or bias: eps, mom and wc."""
@@ -66,7 +73,7 @@ class WeightParams(LayerParams):
 
 @dataclass(frozen=True, kw_only=True)
 class NormParams(LayerParams):
-    """`scale` and `pow` of a normalisation."""
+    """`scale` and `pow` of a normalization."""
 
     required = True
 

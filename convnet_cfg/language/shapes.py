@@ -44,7 +44,7 @@ class MatrixShape(NamedTuple):
     columns: int
 
 
-def image_input(source: Input, channels: int, report: Report, key: str = "channels") -> Image | None:
+def image_input(source: Input, channels: int, report: Report) -> Image | None:
     """Return the input seen as so many channels of a square image, or report that it cannot be."""
     side = isqrt(source.output.size // channels)
     if side and channels * side**2 == source.output.size:
@@ -54,7 +54,7 @@ def image_input(source: Input, channels: int, report: Report, key: str = "channe
     report.error(
         f"input {source.name!r} has {source.output.size} values{has}, "
         f"which are not {channels} channels of a square image",
-        key,
+        "channels",
     )
     return None
 

@@ -24,6 +24,7 @@ class Key(NamedTuple):
     is_list: bool
     aliases: tuple[str, ...]
     missing_hint: str
+    only_with: str
 
 
 def key(
@@ -35,9 +36,13 @@ def key(
     is_list: bool = False,
     aliases: tuple[str, ...] = (),
     missing_hint: str = "",
+    only_with: str = "",
 ) -> Any:
-    """Declare a dataclass field that is read from the key `name`."""
-    declaration = Key(name, kind, default, per_input, is_list, aliases, missing_hint)
+    """Declare a dataclass field that is read from the key `name`.
+
+    `only_with` names an earlier field, a list: the key is looked at only if one of its items is true.
+    """
+    declaration = Key(name, kind, default, per_input, is_list, aliases, missing_hint, only_with)
     return dataclasses.field(metadata={"key": declaration})
 
 
@@ -103,9 +108,12 @@ def read_spec(
     """
     known = {name.lower() for name in key_names(declarations)}
     strangers = [entry.key for name, entry in section.entries.items() if name not in known]
-    values = {}
+    values: dict[str, Any] = {}
     for name, declared in declared_keys(declarations).items():
-        values[name] = _read_key(declared, section, report, inputs, strangers)
+        if declared.only_with and not _has_true(values[declared.only_with]):
+            values[name] = _default(declared, inputs)
+        else:
+            values[name] = _read_key(declared, section, report, inputs, strangers)
     if any(value is UNREAD for value in values.values()):
         return None
     return declarations(**values)
@@ -125,12 +133,21 @@ def _read_key(
         report.error(str(error), declared.name)
         return UNREAD
     if declared.default is not REQUIRED:
-        return (declared.default,) * (inputs or 1) if declared.per_input else declared.default
+        return _default(declared, inputs)
     hint = did_you_mean(declared.name, strangers).replace("did you mean", "is it meant by")
     report.error(
         f"{declared.name} is missing: expected {declared.kind.expected}{declared.missing_hint}{hint}"
     )
     return UNREAD
+
+
+def _default(declared: Key, inputs: int | None) -> Any:
+    return (declared.default,) * (inputs or 1) if declared.per_input else declared.default
+
+
+def _has_true(values: Any) -> bool:
+    """Return whether one of the values is true, or there is no telling."""
+    return values is UNREAD or any(values)
 
 
 def find_entry(section: Section, names: Iterable[str]) -> Entry | None:

@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Sequence
 
-from convnet_cfg.errors import Severity, did_you_mean
+from convnet_cfg.errors import Problem, Severity, did_you_mean
 from convnet_cfg.language.dialects import DEAD_KEYS, FOREIGN_KEYS, Dialect
-from convnet_cfg.language.grammar import Section
+from convnet_cfg.language.grammar import Section, default_section
 from convnet_cfg.language.kinds import shorten
-from convnet_cfg.language.spec import Report, key_names
+from convnet_cfg.language.spec import Report
 
 IGNORED = "the original ignored it: --lenient does the same"
-ALWAYS_KNOWN = ("type",)  # of the definition file; no layer's declaration has it
 
 
 def check_keys(
-    section: Section, declarations: type[Any], other_file: type[Any], dialect: Dialect, report: Report
+    section: Section, known: Sequence[str], elsewhere: Sequence[str], dialect: Dialect, report: Report
 ) -> None:
     """Report the keys of a section that its layer does not have, as errors where they may be meant.
 
-    `declarations` has the keys of this file, `other_file` those that the layer has in the other one.
+    `known` are its keys in this file, `elsewhere` those that it has in the other one.
     """
-    known = [*ALWAYS_KNOWN, *key_names(declarations)]
+    lowered = {name.lower() for name in known}
     for key, entry in section.entries.items():
-        if key not in {name.lower() for name in known}:
-            message, severity = _judge(key, entry.key, known, other_file, dialect)
+        if key not in lowered:
+            message, severity = _judge(key, entry.key, known, elsewhere, dialect)
             report.about_key(entry, message, severity)
 
 
+def check_defaults(
+    sections: Collection[Section],
+    known: Sequence[str],
+    elsewhere: Sequence[str],
+    dialect: Dialect,
+    problems: list[Problem],
+) -> None:
+    """Report the keys of `[DEFAULT]` that no layer has; the names are those of all layers together."""
+    section = default_section(sections)
+    if section is not None:
+        check_keys(section, known, elsewhere, dialect, Report(problems, section))
+
+
 def _judge(
-    key: str, written: str, known: list[str], other_file: type[Any], dialect: Dialect
+    key: str, written: str, known: Sequence[str], elsewhere: Sequence[str], dialect: Dialect
 ) -> tuple[str, Severity]:
     shown = f"unknown key {shorten(written)!r}"
     if key in DEAD_KEYS:
         return f"key {written!r} had no effect in any program", Severity.WARNING
-    if key in {name.lower() for name in key_names(other_file)}:
+    if key in {name.lower() for name in elsewhere}:
         return f"key {written!r} belongs in the other file ({IGNORED})", Severity.SUSPECT
     if key in dialect.keys:
         return f"key {written!r} means nothing here", Severity.WARNING

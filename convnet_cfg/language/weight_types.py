@@ -57,7 +57,6 @@ class FullSpec(WeightSpec):
     """`type=fc`: every output depends on every input."""
 
     type_name = "fc"
-    summary = "fully connected"
 
     outputs: int = key("outputs", at_least(1))
 
@@ -97,7 +96,9 @@ class FilterSpec(WeightSpec):
     strides: tuple[int, ...] = key("stride", at_least(1), default=1, per_input=True)
     groups: tuple[int, ...] = key("groups", at_least(1), default=1, per_input=True)
     sparse: tuple[bool, ...] = key("randSparse", SPARSE, default=False, per_input=True)
-    sparse_channels: tuple[int | None, ...] = key("filterChannels", at_least(1), default=None, per_input=True)
+    sparse_channels: tuple[int | None, ...] = key(
+        "filterChannels", at_least(1), default=None, per_input=True, only_with="sparse"
+    )
     connection_function: FunctionCall | None = key("initCFunc", FUNCTION, default=None)
 
     def total_filters(self, index: int = 0) -> int:
@@ -198,7 +199,6 @@ class ConvSpec(FilterSpec):
     """`type=conv`: the same filters at every position."""
 
     type_name = "conv"
-    summary = "convolution"
 
     shared_biases: bool = key("sharedBiases", FLAG, default=True)
     partial_sum: int = key(
@@ -229,7 +229,6 @@ class LocalSpec(FilterSpec):
     """`type=local`: filters of its own for every position."""
 
     type_name = "local"
-    summary = "locally connected: unshared filters"
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
         """One block like that of a convolution for each position."""

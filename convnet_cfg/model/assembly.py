@@ -28,12 +28,20 @@ class Value(NamedTuple):
     image: Image | None
 
 
+class OverViews(NamedTuple):
+    """How a cost is reckoned from several views of each case: the output `averaged` is averaged first."""
+
+    averaged: str
+    inputs: tuple[str, ...]
+    values: Callable[..., Any]
+
+
 @dataclass(frozen=True)
 class Cost:
     """A cost layer: where its inputs are among the model's outputs, and how it is reckoned.
 
-    `values` makes of the inputs a matrix (cases, size), the cost itself in its first column. In tests
-    `test_values` of `test_inputs` counts; where `averaged`, the second of these is averaged over the views.
+    `values` makes of the inputs a matrix (cases, size), the cost itself in its first column. Where
+    `over_views` is None, the last of several views counts.
     """
 
     name: str
@@ -41,9 +49,7 @@ class Cost:
     size: int
     inputs: tuple[str, ...]
     values: Callable[..., Any]
-    test_inputs: tuple[str, ...]
-    test_values: Callable[..., Any]
-    averaged: bool = False
+    over_views: OverViews | None = None
 
 
 @dataclass

@@ -35,7 +35,8 @@ from convnet_cfg.language.network import Layer
 from convnet_cfg.language.old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
 from convnet_cfg.language.params import CostParams, NormParams
 from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, FullSpec, LocalSpec
-from convnet_cfg.model.assembly import Builder, Cost, Value
+from convnet_cfg.model.assembly import Builder, Cost, OverViews, Value
+from convnet_cfg.nn.weighted import one_or_all
 
 Maker = Callable[[Builder, Layer], None]
 
@@ -163,9 +164,7 @@ def _logreg(builder: Builder, layer: Layer) -> None:
             size=2,
             inputs=(label_output, logits if fused else probability_output),
             values=nn.softmax_logreg if fused else nn.logreg,
-            test_inputs=(label_output, probability_output),
-            test_values=nn.logreg,
-            averaged=True,
+            over_views=OverViews(probability_output, (label_output, probability_output), nn.logreg),
         )
     )
 
@@ -173,18 +172,12 @@ def _logreg(builder: Builder, layer: Layer) -> None:
 def _squares(builder: Builder, layer: Layer) -> None:
     name = layer.inputs[0].name
     inputs = (builder.add_output(name, builder.values[name].tensor),)
-    values = nn.sum_of_squares
-    builder.costs.append(Cost(layer.name, coefficient(layer), 1, inputs, values, inputs, values))
+    builder.costs.append(Cost(layer.name, coefficient(layer), 1, inputs, nn.sum_of_squares))
 
 
 def coefficient(layer: Layer) -> float:
     """Return the weight of a cost in the objective; 1 without a parameter file."""
     return layer.params.coefficient if isinstance(layer.params, CostParams) else 1.0
-
-
-def one_or_all(tensors: list[Any]) -> Any:
-    """Return the tensor of a list of one, else the list."""
-    return tensors[0] if len(tensors) == 1 else tensors
 
 
 MAKERS: Mapping[type[LayerSpec], Maker] = {

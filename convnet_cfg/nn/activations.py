@@ -45,11 +45,11 @@ def softrelu(x):
 
 
 def bounded_relu(x, bound):
-    """Return x between 0 and `bound`, else the nearer of the two; the gradient there is 0."""
+    """Return 0 below 0, else x, but at most `bound`; the gradient is 0 unless 0 < y < bound."""
 
     @tf.custom_gradient
     def clip(x):
-        y = tf.minimum(tf.nn.relu(x), bound)
+        y = tf.where(x < 0, tf.zeros_like(x), tf.minimum(x, bound))
         return y, lambda gradient: tf.where((y > 0) & (y < bound), gradient, tf.zeros_like(gradient))
 
     return clip(x)

@@ -22,6 +22,11 @@ def as_shapes(input_shape: Any) -> list[Any]:
     return list(input_shape) if several else [input_shape]
 
 
+def one_or_all(tensors: list[Any]) -> Any:
+    """Return the tensor of a list of one, else the list: what a layer is called with."""
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
 def scale_gradient(tensor: Any, factor: float) -> Any:
     """Return the tensor itself; its gradient is multiplied by `factor`."""
     if factor == 1.0:

@@ -6,19 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_runs import INPUTS
 
 import convnet_cfg.cli
 from convnet_cfg.cli import COMMANDS, main
+from convnet_cfg.zoo import find_config, load_recipe, names
 
 ROOT = Path(__file__).parents[2]
-LAYERS = """[data]
-type=data
-dataIdx=0
-
-[labels]
-type=data
-dataIdx=1
-
+LAYERS = f"""{INPUTS}
 [conv1]
 type=conv
 inputs=data
@@ -132,6 +127,31 @@ def test_guessed_data_are_announced(check):
     )
 
 
+@pytest.mark.parametrize("name", names())
+def test_a_shipped_network_has_the_data_of_its_recipe(runner, name):
+    recipe = load_recipe(find_config(name))
+    done = runner.invoke(main, ["check", name, "--json"])
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert found["data_dims_guessed"] is False
+    assert found["totals"]["parameters"] == recipe.cost.parameters
+    assert found["totals"]["multiply_adds"] == recipe.cost.multiply_adds
+    assert "--data-dims" not in done.stderr
+
+
+def test_the_recipe_that_the_sizes_are_from_is_named(runner):
+    done = runner.invoke(main, ["check", "digits"])
+    assert done.stderr.splitlines()[0] == "sizes of the data: 64,1 (recipe digits: provider digits)"
+    done = runner.invoke(main, ["check", "digits", "--data-dims", "1024,1"])
+    assert "recipe" not in done.stderr
+    assert "1,068,106" in done.stdout
+
+
+def test_a_provider_of_unknown_sizes_leaves_them_to_be_guessed(runner, monkeypatch):
+    monkeypatch.setattr("convnet_cfg.cli.check.IMAGE_SIZES", {})
+    assert "--data-dims was not given" in runner.invoke(main, ["check", "digits"]).stderr
+
+
 def test_without_a_parameter_file(runner, tmp_path):
     (tmp_path / "net.cfg").write_text(LAYERS)
     done = runner.invoke(main, ["check", str(tmp_path / "net.cfg")])
@@ -187,6 +207,7 @@ def test_a_rejected_pair(check):
         "net.cfg:9:1: [conv1] filters is missing: expected an integer >= 1 (is it meant by 'fliters'?)",
         "net.cfg:13:1: [conv1] unknown key 'fliters' (did you mean 'filters'?) "
         "(the original ignored it: --lenient does the same)",
+        "warning: net.params.cfg:23:1: [gone] no such layer in the definition file",
     ]
 
 
@@ -203,6 +224,16 @@ def test_a_rejected_pair_as_json(check):
                 "section": "conv1",
                 "message": "padding must be an integer >= 0, got '-2'",
                 "severity": "error",
+            }
+        ],
+        "warnings": [
+            {
+                "file": "net.params.cfg",
+                "line": 23,
+                "column": 1,
+                "section": "gone",
+                "message": "no such layer in the definition file",
+                "severity": "warning",
             }
         ],
     }

@@ -102,5 +102,20 @@ def test_words_suggest_the_nearest():
     assert str(error.value) == "pool must be max or avg, got 'maxx' (did you mean 'max'?)"
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "hint"),
+    [
+        (FLAG, "flase", " (did you mean 'false'?)"),
+        (NUMBER, "a numbr", ""),
+        (at_least(1), "an integer", ""),
+        (FUNCTION, "module.function or", ""),
+    ],
+)
+def test_only_words_are_suggested(kind, text, hint):
+    with pytest.raises(ExplainedError) as error:
+        read_value(kind, "key", text)
+    assert str(error.value) == f"key must be {kind.expected}, got {text!r}{hint}"
+
+
 def test_long_texts_are_shortened():
     assert len(shorten("x" * 10_000)) < 60

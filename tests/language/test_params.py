@@ -3,6 +3,7 @@
 import pytest
 
 from convnet_cfg.errors import ConfigError, Severity
+from convnet_cfg.language import refused_decay
 from convnet_cfg.language.params import UpdateRule
 
 NET = """
@@ -60,6 +61,56 @@ def test_defaults_count_for_every_section(load):
     assert network["cost"].params.coefficient == -2
 
 
+def test_defaults_that_no_layer_has_are_reported_once_and_at_their_place(load):
+    text = "[DEFAULT]\nwc=1,1\nepsQQ=1\nmomW=0.9,0.9\n" + PARAMS
+    with pytest.raises(ConfigError) as error:
+        load(NET + "[DEFAULT]\ntipe=fc\ninitB=1\nepsW=1\n", text, mode="strict")
+    assert [str(problem) for problem in error.value.problems] == [
+        "net.cfg:15:1: [DEFAULT] unknown key 'tipe' (did you mean 'type'?) "
+        "(the original ignored it: --lenient does the same)",
+        "net.cfg:17:1: [DEFAULT] key 'epsW' belongs in the other file "
+        "(the original ignored it: --lenient does the same)",
+        "net.params.cfg:3:1: [DEFAULT] unknown key 'epsQQ', ignored",
+    ]
+
+
+def test_defaults_that_values_refer_to_are_in_use(load):
+    text = "[DEFAULT]\nsigma=0.1\nSize=%(sigma)s,%(sigma)s\n" + NET.replace("initW=0.1,0.2", "initW=%(size)s")
+    assert load(text, mode="strict").remarks == ()
+
+
+def test_defaults_of_layers_of_an_unknown_type_are_left_alone(problems):
+    text = NET.replace("type=fc", "type=fcc") + "[DEFAULT]\nwhatever=1\n"
+    assert problems(text, "[DEFAULT]\nepsQ=1\n" + PARAMS, mode="strict") == [
+        "unknown type 'fcc' (did you mean 'fc'?)"
+    ]
+
+
+def test_a_decay_that_divides_by_nothing_is_refused(load, problems):
+    params = PARAMS.replace("momW=0.9,0.8", "momW=1,1.5")
+    assert refused_decay(load(NET, params), "decoupled") == []
+    assert problems(NET, params + "decay=decoupled-matched\nwhatever=1\nepsBB=1\n") == [
+        "momW must be < 1, got 1: decay 'decoupled-matched' divides by 1 - momentum",
+        "momW must be < 1, got 1.5: decay 'decoupled-matched' divides by 1 - momentum",
+        "unknown key 'whatever', ignored",
+        "unknown key 'epsBB' (did you mean 'epsB'?) (the original ignored it: --lenient does the same)",
+    ]
+    assert load(NET, params + "decay=decoupled\n")
+    shared = NET.replace("initB=1", "initB=1\nweightSource=,fc[0]")
+    assert load(shared, PARAMS.replace("0.9,0.8", "0.9,1") + "decay=decoupled-matched\n")
+
+
+def test_a_decay_of_the_whole_run_is_for_those_without_their_own(load):
+    params = PARAMS.replace("momW=0.9,0.8", "momW=0.9,1").replace("momB=0.7", "momB=2")
+    found = refused_decay(load(NET, params), "decoupled-matched")
+    assert [str(problem) for problem in found] == [
+        "net.cfg:5:1: [fc] momW must be < 1, got 1: decay 'decoupled-matched' divides by 1 - momentum",
+    ]
+    found = refused_decay(load(NET, params + "decay=l2\n"), "decoupled-matched")
+    assert found == []
+    assert refused_decay(load(NET), "decoupled-matched") == []
+
+
 def test_outside_functions_are_named(load):
     network = load(NET.replace("initB=1", "initWFunc=m.f(1)\ninitBFunc=m.g"))
     assert list(network.functions) == ["m.f", "m.g"]
@@ -73,7 +124,12 @@ SLOPPY = {
     "key of another layer type": (PARAMS + "pow=1\n", Severity.WARNING),
     "key nearly right": (PARAMS + "epsWW=1\n", Severity.SUSPECT),
     "key of the other file": (PARAMS + "outputs=1\n", Severity.SUSPECT),
+    "type, which the other file has": (PARAMS + "type=fc\n", Severity.SUSPECT),
     "key of another program": (PARAMS + "schedW=[]\n", Severity.SUSPECT),
+    "default for no layer": ("[DEFAULT]\ncomment=1\n" + PARAMS, Severity.WARNING),
+    "default nearly right": ("[DEFAULT]\ndropuot=0.5\n" + PARAMS, Severity.SUSPECT),
+    "default of the other file": ("[DEFAULT]\noutputs=1\n" + PARAMS, Severity.SUSPECT),
+    "default for the definition file": ("[DEFAULT]\ntype=fc\n" + PARAMS, Severity.SUSPECT),
 }
 
 

@@ -127,9 +127,22 @@ def test_a_norm_divides_its_scale_by_the_size_of_the_window(load):
     assert network["n"].spec.effective_scale(0.9) == pytest.approx(0.1)
 
 
-def test_a_layer_that_leaves_nothing_cannot_be_read(problems):
-    text = net("resize", "channels=3072\nscale=2")  # of one pixel
-    assert problems(text) == ["input 'x' has no output: its size is 0"]
+@pytest.mark.parametrize("channels", ["x", "0", "1,2", ""])
+def test_filter_channels_are_read_only_with_random_sparsity(load, problems, channels):
+    keys = f"channels=12\nfilters=4\nfilterSize=3\ngroups=4\nfilterChannels={channels}\n"
+    assert load(net("conv", keys))["x"].spec.filter_channels(0) == 3
+    assert [message[:14] for message in problems(net("conv", keys + "randSparse=1"))] == ["filterChannels"]
+
+
+def test_data_without_values_cannot_be_read(problems):
+    text = net("neuron", "neuron=relu")
+    assert problems(text, data_dims=(0, 1)) == ["input 'data' has no output: its size is 0"]
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 2])
+def test_one_pixel_cannot_be_resized(problems, scale):
+    text = net("resize", f"channels=3072\nscale={scale}")
+    assert problems(text) == ["type=resize needs an image of at least 2 x 2 pixels, got 1 x 1"]
 
 
 def test_what_only_gpus_needed_is_accepted_with_a_note(load):

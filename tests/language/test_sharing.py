@@ -49,6 +49,12 @@ def test_a_shared_matrix_belongs_to_the_first_of_the_chain(load):
     assert network["d"].parameters == 8
 
 
+def test_what_a_data_layer_gives_as_its_inputs_reads_nothing(problems):
+    text = CHAIN.replace("dataIdx=0\n", "dataIdx=0\ninputs=e\n")
+    text += "[e]\ntype=fc\ninputs=data\noutputs=8\ninitW=0.1\n"
+    assert problems(text) == ["key 'inputs' means nothing here", "no layer reads this layer"]
+
+
 SPARSE = """
 [data]
 type=data

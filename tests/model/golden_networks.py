@@ -1,32 +1,14 @@
-"""Networks from the cfg files of the golden cases, and their activities in the original's layout.
-
-In the files activities are (features, cases), a feature being (channel, row, column); see golden/README.md.
-"""
+"""Networks from the cfg files of the golden cases."""
 
 import configparser
-import json
-import os
-from math import isqrt
-from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
+from golden_cases import FOLDER, as_image, entries, read_arrays
 
 from convnet_cfg.language import load_network
 from convnet_cfg.language.layout import bias_layout, kernel_layout
 from convnet_cfg.model import build
-
-FOLDER = Path(os.environ.get("CONVNET_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
-MISSING = f"{FOLDER} is not there (set CONVNET_GOLDEN)"
-
-
-def entries():
-    """Return the entries of the first program's cases by name; none without the folder."""
-    if not (FOLDER / "index.json").is_file():
-        return {}
-    cases = json.loads((FOLDER / "index.json").read_text())["cases"]
-    return {e["name"]: e for e in cases if not e["name"].startswith(("v2_", "dc_", "nin_", "e2e_"))}
 
 
 def data_layers(path):
@@ -37,28 +19,6 @@ def data_layers(path):
         name: sections.getint(name, "dataIdx") for name in sections if sections.has_option(name, "dataIdx")
     }
     return sorted(found, key=found.get)
-
-
-def as_original(tensor):
-    """Return an activity of ours as (features, cases)."""
-    array = np.asarray(tensor)
-    if array.ndim == 4:
-        array = array.transpose(0, 3, 1, 2)
-    return array.reshape(len(array), -1).T
-
-
-def as_image(matrix, channels):
-    """Return (features, cases) as (cases, rows, columns, channels)."""
-    side = isqrt(len(matrix) // channels)
-    return np.ascontiguousarray(matrix.reshape(channels, side, side, -1).transpose(3, 1, 2, 0))
-
-
-def close(actual, wanted):
-    """Return the largest difference in units of the largest wanted value."""
-    actual, wanted = np.asarray(actual), np.asarray(wanted)
-    assert actual.shape == wanted.shape
-    largest = np.abs(wanted).max()
-    return np.abs(actual - wanted).max() / (largest if largest > 0 else 1.0)
 
 
 def layout_of(built, owned):
@@ -78,8 +38,7 @@ class GoldenNetwork:
     def __init__(self, name, images=False):
         self.name = name
         self.entry = entries()[name]
-        with np.load(FOLDER / f"{name}.npz") as arrays:
-            self.arrays = dict(arrays)
+        self.arrays = read_arrays(name)
         files = FOLDER / f"{name}.cfg", FOLDER / f"{name}.params.cfg"
         names = data_layers(files[0])
         dims = [len(self.arrays[f"in_{name}"]) for name in names]
@@ -145,9 +104,11 @@ class Run:
         self.values = found["values"]
 
     def rows(self, cost):
-        """Return the values of a cost for each case in training, and in tests."""
-        training = cost.values(*(self.outputs[name] for name in cost.inputs))
-        return training, cost.test_values(*(self.outputs[name] for name in cost.test_inputs))
+        """Return the values of a cost for each case, and as they are reckoned from several views."""
+        return tuple(
+            how.values(*(self.outputs[name] for name in how.inputs))
+            for how in (cost, cost.over_views or cost)
+        )
 
     def gradient(self, ends, source):
         """Return the gradient by a tensor; `ends` are (tensor, its gradient) pairs."""

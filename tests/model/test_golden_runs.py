@@ -11,7 +11,8 @@ import re
 import keras
 import numpy as np
 import pytest
-from golden_networks import FOLDER, MISSING, as_original, close, layout_of
+from golden_cases import FOLDER, MISSING, as_original, close
+from golden_networks import layout_of
 
 from convnet_cfg.data import load_pickle, open_provider
 from convnet_cfg.language import load_network

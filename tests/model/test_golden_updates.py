@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import references
 import tensorflow as tf
-from golden_networks import MISSING, GoldenNetwork, array_name, as_original, close, entries, layout_of
+from golden_cases import MISSING, as_original, close, entries
+from golden_networks import GoldenNetwork, array_name, layout_of
 
 from convnet_cfg.data import DataProvider
 from convnet_cfg.training.steps import Steps

@@ -63,6 +63,14 @@ def test_gradients_at_the_kinks():
     np.testing.assert_array_equal(evaluate("softrelu", [3.99, 4.0, 4.01], ())[1], [1.0, 1.0, 1.0])
 
 
+@pytest.mark.parametrize("bound", [-1.0, 0.0])
+def test_a_bound_below_zero_is_for_inputs_from_zero_on(bound):
+    x = np.array([-2.0, -0.5, 0.0, 0.5, 2.0])
+    y, gradient = evaluate("brelu", x, (bound,))
+    np.testing.assert_array_equal(y, [0.0 if value < 0 else min(value, bound) for value in x])
+    np.testing.assert_array_equal(gradient, np.zeros(5))
+
+
 def test_softrelu_steps_down_above_four():
     y, _ = evaluate("softrelu", [4.0, 4.0001], ())
     np.testing.assert_allclose(y, [4.0181, 4.0001], atol=1e-4)
