@@ -133,8 +133,7 @@ def report(
     if measured:
         title = f"### Speed in training, minibatches of {MINIBATCH}"
         parts += [title, speed_tables(measured)]
-        if all("ours" in speeds.seconds for speeds in measured):
-            parts += ["### Convolutions and matrix products alone", share_table(measured)]
+        parts += ["### Convolutions and matrix products alone", share_table(measured)]
         parts += ["### Where a step goes, ms of a minibatch by TensorFlow's profiler"]
         parts += [profile_table(speeds) for speeds in measured if speeds.profiles]
     if commands:

@@ -96,6 +96,8 @@ inputs=fc
 @pytest.mark.parametrize(
     "statement",
     [
+        "import convnet_cfg",
+        "from convnet_cfg import ConvnetError, find_layers, load_network, load_recipe",
         "import convnet_cfg.language",
         "import convnet_cfg.cli",
         "from convnet_cfg.cli import main; main(['--help'], standalone_mode=False)",

@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from convnet_cfg.training.checkpoints import read_checkpoint
 from convnet_cfg.training.observer import Observer
@@ -14,16 +15,27 @@ from convnet_cfg.training.options import Options
 from convnet_cfg.training.setup import begin, go_on, prepare, prepare_again
 
 SIDE, CLASSES = 8, 10
+PRINTED_COSTS = r"logprob \d+\.\d{4}, error \d+\.\d\d%"
 
-LAYERS = """
-[data]
+INPUTS = """[data]
 type=data
 dataIdx=0
 
 [labels]
 type=data
 dataIdx=1
+"""
+COST = """
+[probs]
+type=softmax
+inputs=fc10
 
+[logprob]
+type=cost.logreg
+inputs=labels,probs
+"""
+
+LAYERS = f"""{INPUTS}
 [conv1]
 type=conv
 inputs=data
@@ -40,15 +52,7 @@ type=fc
 inputs=conv1
 outputs=10
 initW=0.1
-
-[probs]
-type=softmax
-inputs=fc10
-
-[logprob]
-type=cost.logreg
-inputs=labels,probs
-"""
+{COST}"""
 
 PARAMS = """
 [conv1]
@@ -70,29 +74,13 @@ wc=0.03
 coeff=1
 """
 
-FLAT_LAYERS = """
-[data]
-type=data
-dataIdx=0
-
-[labels]
-type=data
-dataIdx=1
-
+FLAT_LAYERS = f"""{INPUTS}
 [fc10]
 type=fc
 inputs=data
 outputs=10
 initW=0.01
-
-[probs]
-type=softmax
-inputs=fc10
-
-[logprob]
-type=cost.logreg
-inputs=labels,probs
-"""
+{COST}"""
 
 FLAT_PARAMS = """
 [fc10]
@@ -177,6 +165,14 @@ def train(session):
     finally:
         session.close()
     return session.run_directory.path
+
+
+def fails(session, error) -> str:
+    """Train, and return what the error says."""
+    with pytest.raises(error) as raised:
+        session.train()
+    session.close()
+    return str(raised.value)
 
 
 class StopAfter(Observer):

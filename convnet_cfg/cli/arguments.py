@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import click
 
 from convnet_cfg.cli import explaining
 from convnet_cfg.errors import UsageError
+from convnet_cfg.language.kinds import BATCHES, POSITIVE, Kind
 from convnet_cfg.zoo import find_config, find_layers, load_recipe, names
 from convnet_cfg.zoo.recipes import Recipe
 
@@ -82,19 +82,27 @@ def _completed(argument: str, longs: Sequence[str]) -> str:
     return argument
 
 
-class Range(click.ParamType):
-    """`a-b` or `a`: consecutive batch numbers."""
+class Value(click.ParamType):
+    """A value of a kind that the files have too, made into a Python type."""
 
-    name = "range"
+    name = "value"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        """Return the numbers."""
-        if isinstance(value, tuple):
+    def __init__(self, kind: Kind, make: Callable[[Any], Any]) -> None:
+        self.kind = kind
+        self.make = make
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the value; what is no text is one already."""
+        if not isinstance(value, str):
             return value
-        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", value)
-        if match is None or int(match[2] or match[1]) < int(match[1]):
-            self.fail(f"expected a number or a range like 1-5, got {value!r}", param, ctx)
-        return tuple(range(int(match[1]), int(match[2] or match[1]) + 1))
+        try:
+            return self.make(self.kind.convert(value))
+        except (ValueError, OverflowError):
+            self.fail(f"expected {self.kind.expected}, got {value!r}", param, ctx)
+
+
+RANGE = Value(BATCHES, tuple)
+FACTOR = Value(POSITIVE, float)
 
 
 class Switch(click.ParamType):

@@ -6,18 +6,10 @@ import click
 
 from convnet_cfg.cli.lines import batch_list
 from convnet_cfg.cli.output import print_remarks
+from convnet_cfg.optim import DECAYS
 from convnet_cfg.training.setup import Prepared
 
-DECAY_MEANINGS = {
-    "cuda-convnet": "V = mV - e(G + wc W); W = W + V",
-    "l2": "V = mV - e(G + wc W); W = W + V; wc/2 |W|^2 is added to the cost",
-    "decoupled": "V = mV - eG; W = W + V - wc W",
-    "decoupled-lr": "V = mV - eG; W = W + V - e wc W",
-    "decoupled-schedule": "V = mV - eG; W = W + V - (e/e0) wc W",
-    "decoupled-matched": "V = mV - eG; W = W + V - e/(1-m) wc W",
-    "after-step": "V = mV - eG; W = (1 - wc)(W + V)",
-    "none": "wc is ignored",
-}
+LETTERS = "e, m, d: eps, mom, wc"
 
 
 def describe(prepared: Prepared, verbose: bool) -> None:
@@ -42,6 +34,6 @@ def describe(prepared: Prepared, verbose: bool) -> None:
         }
     )
     others = f"; by the parameter file also {', '.join(own)}" if own else ""
-    click.echo(f"decay      {options.decay}: {DECAY_MEANINGS[options.decay]}{others}")
+    click.echo(f"decay      {options.decay}: {DECAYS[options.decay].formula} ({LETTERS}){others}")
     if network.dialect.deviation:
         click.echo(f"deviation  {network.dialect.deviation}")

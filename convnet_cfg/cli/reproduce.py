@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from convnet_cfg.cli.arguments import Pair, absolute
+from convnet_cfg.errors import UsageError
 from convnet_cfg.zoo import load_recipe
-from convnet_cfg.zoo.recipes import Recipe, Stage
+from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
 
 if TYPE_CHECKING:
     from convnet_cfg.cli.running import Trained
@@ -39,10 +40,15 @@ def reproduce(
 ) -> None:
     """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known."""
     found = load_recipe(recipe)
+    run = Path(load_file) if load_file else None
+    if run is not None:
+        if seed is not None:
+            raise UsageError("--seed is for a new run: with -f, a run keeps its own")
+        _check_run(run, found)
+    click.echo(found.title)
     values = {"log_format": log_format, "verbose": verbose, "save_path": save_path}
     given = {"data_path": absolute(data_path), "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
-    run = Path(load_file) if load_file else None
     trained: Trained | None = None
     for number, stage in enumerate(found.stages, start=1):
         if run is not None and number < len(found.stages) and _is_done(run, stage, found):
@@ -57,12 +63,34 @@ def reproduce(
     say_what_next(trained.session)
 
 
+def _check_run(path: Path, recipe: Recipe) -> None:
+    """Raise UsageError if a run is none of the recipe: of another network, other data or minibatches."""
+    from convnet_cfg.training.options import Options
+    from convnet_cfg.training.record import read_file
+    from convnet_cfg.training.run_directory import LAYERS, sha256
+    from convnet_cfg.training.setup import locate
+
+    record = locate(path)[0].read_record()
+    options = Options.from_json(record["options"])
+    layers = recipe.files[0]
+    differences = []
+    if record["files"][LAYERS]["sha256"] != sha256(read_file(layers)):
+        differences.append(f"its definition is not {layers}")
+    if options.data_provider != recipe.data.provider:
+        differences.append(f"its data provider is {options.data_provider!r}, not {recipe.data.provider!r}")
+    if options.minibatch != recipe.minibatch:
+        differences.append(f"its minibatches have {options.minibatch} cases, not {recipe.minibatch}")
+    if differences:
+        raise UsageError(f"{path} is no run of the recipe {recipe.name!r}: {'; '.join(differences)}")
+
+
 def _is_done(run: Path, stage: Stage, recipe: Recipe) -> bool:
     """Return whether a run is at the end of a stage, or beyond it."""
+    from convnet_cfg.training.checkpoints import read_checkpoint
     from convnet_cfg.training.position import Position
     from convnet_cfg.training.setup import locate
 
-    position = Position.parse(locate(run)[1].stem)
+    position = Position(*read_checkpoint(locate(run)[1])[1]["position"])
     return position.next_batch(_batches(stage, recipe))[0] > stage.epochs
 
 
@@ -131,6 +159,17 @@ def _compare(recipe: Recipe, result: Result) -> None:
     click.echo(
         f"\ntest error {error:.2f}%" + (f"; published {published:g}%" if published is not None else "")
     )
+    for line in _expectations(recipe.expected):
+        click.echo(f"  {line}")
     if accepted is not None and error > accepted:
         click.echo(f"this is more than the {accepted:g}% that the recipe accepts", err=True)
         sys.exit(1)
+
+
+def _expectations(expected: Expected) -> Iterator[str]:
+    """Yield where the published figure is from, what is uncertain of it, and what this project measured."""
+    yield f"source: {expected.source}"
+    yield from (f"uncertain: {what}" for what in expected.uncertain)
+    for measured in expected.measured:
+        note = f" ({measured.note})" if measured.note else ""
+        yield f"measured: {measured.error_percent:.2f}% on {measured.data}{note}"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from convnet_cfg.cli.arguments import Range
+from convnet_cfg.cli.arguments import RANGE
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", metavar="RUN")
 @click.option("--multiview", is_flag=True, help="Average predictions over ten views of each case.")
-@click.option("--test-range", type=Range(), metavar="A-B", help="Batches to test on; else those of the run.")
+@click.option("--test-range", type=RANGE, metavar="A-B", help="Batches to test on; else those of the run.")
 @click.option("--data-path", metavar="DIR", help="Where the data are, if not where they were.")
 @click.option("--crop-border", type=click.IntRange(0), help="Pixels cut from each side by cifar-cropped.")
 @click.option("--log-format", type=click.Choice(["plain", "convnet"]), default="plain", help="How to print.")

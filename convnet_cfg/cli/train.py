@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convnet_cfg.cli.arguments import OldStyleCommand, Pair, Range, Switch, absolute, find_pair, required
+from convnet_cfg.cli.arguments import (
+    FACTOR,
+    RANGE,
+    OldStyleCommand,
+    Pair,
+    Switch,
+    absolute,
+    find_pair,
+    required,
+)
 from convnet_cfg.cli.output import say
 from convnet_cfg.errors import UsageError
 from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
@@ -52,8 +61,8 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     "--data-provider", metavar="NAME", help="cifar, cifar-cropped, digits, dummy-cn-N or module.Class."
 )
 @click.option("--data-path", metavar="DIR", help="Where the data batches are.")
-@click.option("--train-range", type=Range(), metavar="A-B", help="Numbers of the batches to train on.")
-@click.option("--test-range", type=Range(), metavar="A-B", help="Numbers of the batches to test on.")
+@click.option("--train-range", type=RANGE, metavar="A-B", help="Numbers of the batches to train on.")
+@click.option("--test-range", type=RANGE, metavar="A-B", help="Numbers of the batches to test on.")
 @click.option(
     "--epochs",
     type=click.IntRange(1),
@@ -118,7 +127,11 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     help="The kind of weight decay that wc means.",
 )
 @click.option(
-    "--rate-factor", type=float, default=1.0, help="Multiply all learning rates of the parameter file."
+    "--rate-factor",
+    type=FACTOR,
+    default=1.0,
+    metavar="NUMBER",
+    help="Multiply all learning rates of the parameter file.",
 )
 @click.option(
     "--log-format",
@@ -215,12 +228,14 @@ def make_options(values: Mapping[str, Any]) -> Any:
     """
     from convnet_cfg.training.options import Options
 
-    provider = required(values["data_provider"], "--data-provider", "cifar, cifar-cropped, digits, ...")
+    given = required(values["data_provider"], "--data-provider", "cifar, cifar-cropped, digits, ...")
+    provider = given or provider_of_data(values.get("data_path"))
     names = {option.name for option in fields(Options)}
     plain = {name: value for name, value in values.items() if name in names and value is not None}
     return Options(
         **{
             **plain,
+            "data_provider": provider,
             "data_path": absolute(values.get("data_path")),
             "provider_options": provider_options(provider, values),
             "train_range": required(
@@ -228,6 +243,15 @@ def make_options(values: Mapping[str, Any]) -> Any:
             ),
             "test_range": required(values["test_range"], "--test-range", "the batches to test on, as 6"),
         }
+    )
+
+
+def provider_of_data(path: str | None) -> str:
+    """Return the data provider that the data ask for themselves, as the original did for an empty name."""
+    from convnet_cfg.data import stored_provider
+
+    return stored_provider(
+        required(path or None, "--data-path", "an empty --data-provider is that of the data")
     )
 
 
@@ -288,7 +312,7 @@ def _go_on(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 
     if values["test_only"]:
         options = again.prepared.options
-        one = options.test_one and not given.get("multiview")
+        one = options.test_one and ("test_one" in given or not given.get("multiview"))
         test_again(again, options.test_range[:1] if one else options.test_range, values)
         return
     describe(again.prepared, values["verbose"])
@@ -306,6 +330,8 @@ def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     changes = {name: value for name, value in given.items() if name in names}
     if "data_path" in changes:
         changes["data_path"] = absolute(changes["data_path"])
+    if changes.get("data_provider") == "":
+        changes["data_provider"] = provider_of_data(changes.get("data_path", before.data_path))
     if {"crop_border", "multiview", "data_provider"} & set(given):
         provider = changes.get("data_provider", before.data_provider)
         known = {**before.provider_options, "multiview": before.multiview, **given}

@@ -1,6 +1,6 @@
 """Data providers: batch files and made-up data, delivered as numpy arrays and prepared on the device."""
 
-from convnet_cfg.data.batches import Batch, BatchDirectory
+from convnet_cfg.data.batches import Batch, BatchDirectory, stored_provider
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
@@ -23,5 +23,6 @@ __all__ = [
     "open_provider",
     "options_of",
     "register",
+    "stored_provider",
     "working_directory_on_path",
 ]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convnet_cfg.data.pickles import load_pickle
-from convnet_cfg.errors import DataError, join_words
+from convnet_cfg.errors import DataError, UsageError, join_words
 
 CACHE_BYTES = 512 << 20
 """How much of the loaded batches is kept in memory; all of CIFAR-10 takes 184 MB."""
@@ -170,6 +170,21 @@ class _Meta(NamedTuple):
             raise DataError(f"{file}: data_mean has {mean.size} values, but num_vis is {values}")
         image = None if mean is None else _images(mean.reshape(1, -1), shape)[0]
         return cls(tuple(map(str, names)), shape, image)
+
+
+def stored_provider(path: str | os.PathLike[str]) -> str:
+    """Return the name of the data provider that a batch directory asks for (`dp_type`).
+
+    Raises:
+        UsageError: it asks for none.
+        DataError: there is no such directory, or its meta file is damaged.
+    """
+    file = Path(path) / META
+    content = load_pickle(file)
+    name = content.get("dp_type") if isinstance(content, dict) else None
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{file} does not name its data provider (dp_type)")
+    return name
 
 
 def _image_shape(file: Path, values: object) -> tuple[int, int, int]:

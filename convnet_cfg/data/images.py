@@ -57,11 +57,6 @@ class ImageProvider(DataProvider):
         """What error messages call it."""
         return self.source.name
 
-    @property
-    def label_names(self) -> Sequence[str]:
-        """The names of the classes, by label."""
-        return self.source.label_names
-
     @cached_property
     def mean(self) -> np.ndarray:
         """The mean that is subtracted, float32, of the shape of one image."""

@@ -71,11 +71,6 @@ class DataProvider:
         """What error messages call it."""
         return type(self).__name__
 
-    @property
-    def label_names(self) -> Sequence[str]:
-        """The names of the classes, by label."""
-        return [str(label) for label in range(self.num_classes)]
-
     def check_range(self, numbers: Iterable[int]) -> None:
         """Raise DataError, naming what is missing and what is there, if a batch of the range is missing."""
         there = self.numbers

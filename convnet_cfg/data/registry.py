@@ -156,8 +156,3 @@ def _digits(path: str | os.PathLike[str] | None) -> DataProvider:
 @register("dummy-cn-n", "512 random cases of n values, labels 0 to 9; needs no data path")
 def _dummy(dimension: int) -> DataProvider:
     return RandomProvider(dimension)
-
-
-@register("dummy-labeled-n", "the same as dummy-cn-n")
-def _dummy_labeled(dimension: int) -> DataProvider:
-    return RandomProvider(dimension)

@@ -67,14 +67,16 @@ def _matched(now: Settings) -> Any:
 
 DECAYS: MappingProxyType[str, Decay] = MappingProxyType(
     {
-        "cuda-convnet": Decay("V = m V - e (G + d W);  W = W + V", coupled=True),
-        "l2": Decay("V = m V - e (G + d W);  W = W + V;  cost + d/2 |W|^2", coupled=True, in_cost=True),
-        "decoupled": Decay("V = m V - e G;  W = W + V - d W", shrink=_whole),
-        "decoupled-lr": Decay("V = m V - e G;  W = W + V - e d W", shrink=_times_rate),
-        "decoupled-schedule": Decay("V = m V - e G;  W = W + V - (e/e0) d W", shrink=_times_schedule),
-        "decoupled-matched": Decay("V = m V - e G;  W = W + V - e/(1-m) d W", shrink=_matched),
-        "after-step": Decay("V = m V - e G;  W = (1 - d) (W + V)", shrink=_whole, after=True),
-        "none": Decay("V = m V - e G;  W = W + V"),
+        "cuda-convnet": Decay("V = m V - e (G + d W); W = W + V", coupled=True),
+        "l2": Decay(
+            "V = m V - e (G + d W); W = W + V; d/2 |W|^2 is added to the cost", coupled=True, in_cost=True
+        ),
+        "decoupled": Decay("V = m V - e G; W = W + V - d W", shrink=_whole),
+        "decoupled-lr": Decay("V = m V - e G; W = W + V - e d W", shrink=_times_rate),
+        "decoupled-schedule": Decay("V = m V - e G; W = W + V - (e/e0) d W", shrink=_times_schedule),
+        "decoupled-matched": Decay("V = m V - e G; W = W + V - e/(1-m) d W", shrink=_matched),
+        "after-step": Decay("V = m V - e G; W = (1 - d) (W + V)", shrink=_whole, after=True),
+        "none": Decay("V = m V - e G; W = W + V; d is ignored"),
     }
 )
 """The kinds of weight decay by name; iterating gives the names in the order of the documentation."""

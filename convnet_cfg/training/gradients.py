@@ -46,7 +46,8 @@ from convnet_cfg.language.network import Network
 from convnet_cfg.model import BuiltNetwork, Cost, InitFunctions, build
 from convnet_cfg.nn.normalization import around
 from convnet_cfg.nn.pooling import average_pool
-from convnet_cfg.nn.weighted import Weighted, as_list
+from convnet_cfg.nn.weighted import Weighted, as_list, one_or_all
+from convnet_cfg.training.arrays import deliver_training
 from convnet_cfg.training.differences import Directions, Function, Place, deviation, gradients
 
 THRESHOLD = 1e-5  # in float64; the original, in float32 and with one-sided differences, took 0.02
@@ -98,9 +99,9 @@ def check_gradients(
 
     Raises:
         ConfigError: as `model.build`.
-        DataError: the batch cannot be had.
+        DataError: the batch cannot be had, or is not what it should be.
     """
-    arrays = provider.training_arrays(batch, np.random.default_rng(seed))
+    arrays = deliver_training(network, provider, batch, np.random.default_rng(seed))
     matrices = provider.prepare_training([array[:cases] for array in arrays])
     # Without parameters of training there is no optimizer, whose velocities would take as much memory again.
     untrained = replace(network, has_params=False)
@@ -166,7 +167,7 @@ class Checker:
     def _function(self, layer: keras.layers.Layer, variables: list[tf.Variable]) -> Function:
         def outputs() -> Any:
             self._same_masks()
-            return layer(one_or_all(variables), training=True)
+            return layer(one_or_all(tensors_of(variables)), training=True)
 
         if isinstance(layer, nn.ContrastNorm2D):
             means = means_of(layer, tf.convert_to_tensor(variables[0]))
@@ -325,7 +326,7 @@ def reached_twice(layer: keras.layers.Layer, inputs: list[Any]) -> bool:
     variables = [tf.Variable(value) for value in inputs]
 
     def function() -> Any:
-        return layer(one_or_all(variables))
+        return layer(one_or_all(tensors_of(variables)))
 
     marks = tf.cast(function() != 0, tf.float64)
     received = sum(float(tf.reduce_sum(g)) for g in gradients(function, variables, marks))
@@ -342,10 +343,9 @@ def weights(layer: keras.layers.Layer) -> Iterator[tuple[str, tf.Variable]]:
     yield "bias", layer.bias.value
 
 
-def one_or_all(variables: list[tf.Variable]) -> Any:
-    """Return the value of one variable, or the list of all values, as a layer is called with."""
-    tensors = [tf.convert_to_tensor(variable) for variable in variables]
-    return tensors if len(tensors) > 1 else tensors[0]
+def tensors_of(variables: list[tf.Variable]) -> list[Any]:
+    """Return the values of variables."""
+    return [tf.convert_to_tensor(variable) for variable in variables]
 
 
 def first_values(cost: Cost, outputs: dict[str, Any]) -> Any:
@@ -357,7 +357,7 @@ def cost_function(cost: Cost, values: list[tf.Variable]) -> Function:
     """Return the cost of each case as a function of its inputs."""
 
     def outputs() -> Any:
-        tensors = map(tf.convert_to_tensor, values)
+        tensors = tensors_of(values)
         return first_values(cost, dict(zip(cost.inputs, tensors, strict=True)))
 
     return Function(outputs, outputs)

@@ -12,6 +12,7 @@ from typing import Any
 
 from convnet_cfg.errors import CheckpointError, UsageError
 from convnet_cfg.language import Network
+from convnet_cfg.language.grammar import decode
 from convnet_cfg.training.observer import Result
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
@@ -50,7 +51,7 @@ def first_record(
                 "path": str(paths[1].resolve()) if paths[1] else None,
                 "path_sha256": sha256(params),
                 "sha256": sha256(params),
-                "text": decoded(params),
+                "text": decode(params),
             },
         },
         "changes": [],
@@ -99,10 +100,10 @@ def record_changes(
         change["options"] = changed
     if sha256(params) != known["sha256"]:
         lines = difflib.unified_diff(
-            known["text"].splitlines(), decoded(params).splitlines(), "before", "now", lineterm="", n=1
+            known["text"].splitlines(), decode(params).splitlines(), "before", "now", lineterm="", n=1
         )
         change["params"] = {"before": known["sha256"], "now": sha256(params), "diff": list(lines)}
-        known.update(sha256=sha256(params), text=decoded(params))
+        known.update(sha256=sha256(params), text=decode(params))
     if source.resolve() != run.params.resolve():
         known["path"] = str(source.resolve())
     # Whatever the file outside says now has been taken or was decided against.
@@ -133,14 +134,6 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
-
-
-def decoded(content: bytes) -> str:
-    """Return the text of a file in whatever encoding."""
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def _now() -> str:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from convnet_cfg.data import DataProvider
 from convnet_cfg.errors import CheckpointError, ConvnetError, DataError, DivergedError
 from convnet_cfg.model import BuiltNetwork
-from convnet_cfg.training.arrays import check_arrays
+from convnet_cfg.training.arrays import deliver_test, deliver_training
 from convnet_cfg.training.checkpoints import checkpoint_path, prune, write_checkpoint
 from convnet_cfg.training.divergence import describe_divergence
 from convnet_cfg.training.observer import Observer, Result
@@ -165,8 +165,7 @@ class Session:
 
     def _make_arrays(self, epoch: int, batch: int) -> list[Any]:
         rng = np.random.default_rng([self.options.seed, AUGMENTATION, epoch, batch])
-        arrays = self.provider.training_arrays(batch, rng)
-        check_arrays(self.built.network, self.provider, batch, arrays)
+        arrays = deliver_training(self.built.network, self.provider, batch, rng)
         return [tf.constant(array) for array in arrays]
 
     # -- testing
@@ -187,8 +186,7 @@ class Session:
         for batch in batches:
             if self.stop_requested:
                 raise Interrupted(f"stopped in the test after batch {self.position}")
-            arrays = self.provider.test_arrays(batch)
-            check_arrays(self.built.network, self.provider, batch, arrays)
+            arrays = deliver_test(self.built.network, self.provider, batch)
             totals = self.steps.test(arrays, views)
             if diverged is None and not all(np.isfinite(total).all() for total in totals):
                 diverged = self._diverged_in_test(batch, arrays, totals)

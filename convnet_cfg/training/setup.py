@@ -16,8 +16,13 @@ import numpy as np
 
 from convnet_cfg.data import DataProvider, open_provider, working_directory_on_path
 from convnet_cfg.errors import ConfigError, ConvnetError, Place, Problem, UsageError
-from convnet_cfg.language import Network, load_network
-from convnet_cfg.training.checkpoints import checkpoint_path, explaining_failure, read_checkpoint
+from convnet_cfg.language import Network, load_network, refused_decay
+from convnet_cfg.training.checkpoints import (
+    checkpoint_path,
+    checkpoints,
+    explaining_failure,
+    read_checkpoint,
+)
 from convnet_cfg.training.observer import Observer
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
@@ -79,7 +84,7 @@ def prepare(layers: Path, params: Path, options: Options) -> Prepared:
         classes=provider.num_classes,
         mode=options.reading,
     )
-    problems = _refused_functions(network, options)
+    problems = [*_refused_functions(network, options), *refused_decay(network, options.decay)]
     if not any(network.owned()):
         problems.append(
             Problem(Place(str(layers), 1), None, "no layer has weights: there is nothing to train")
@@ -102,7 +107,25 @@ def _open_provider(options: Options) -> DataProvider:
         ) from error
     if missing := [needed for needed in ("shapes", "num_classes") if not hasattr(provider, needed)]:
         raise UsageError(f"data provider {name!r} does not say its {' and '.join(missing)}")
+    shapes = provider.shapes
+    if not isinstance(shapes, (tuple, list)) or not shapes or not all(map(_is_shape, shapes)):
+        raise UsageError(
+            f"data provider {name!r}: each of its shapes must be (n,) or (side, side, channels), "
+            f"got {shapes!r:.80}"
+        )
+    if not isinstance(provider.num_classes, (int, np.integer)) or provider.num_classes < 1:
+        raise UsageError(
+            f"data provider {name!r}: num_classes must be an integer >= 1, got {provider.num_classes!r:.80}"
+        )
     return provider
+
+
+def _is_shape(shape: Any) -> bool:
+    """Return whether this is the shape of one case: a vector or a square image."""
+    if not isinstance(shape, (tuple, list)) or not all(isinstance(size, (int, np.integer)) for size in shape):
+        return False
+    square = len(shape) == 3 and shape[0] == shape[1]
+    return (len(shape) == 1 or square) and all(size > 0 for size in shape)
 
 
 def _refused_functions(network: Network, options: Options) -> list[Problem]:
@@ -162,13 +185,14 @@ def prepare_again(path: Path, given: Mapping[str, Any], params: Path | None = No
 def go_on(again: PreparedAgain, observer: Observer) -> Session:
     """Go on with a run; what changes is recorded.
 
-    From an older checkpoint the run goes on in a new directory, so that the newer ones stay.
+    From an older checkpoint, or one under a name of the user's, the run goes on in a new directory, so that
+    the newer ones stay.
 
     Raises:
         CheckpointError: the checkpoint does not fit the network, or something cannot be written.
     """
     session = reopen(again, observer)
-    if again.checkpoint != again.run.newest_checkpoint():
+    if [again.checkpoint] != [path for _, path in checkpoints(again.run.path)[-1:]]:
         session.run_directory = _branch(again, session.position)
     run = session.run_directory
     if again.params != read_file(run.params):

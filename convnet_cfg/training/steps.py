@@ -117,7 +117,7 @@ class Steps:
         def body(at: Any, totals: Any) -> Any:
             slices = self._slice(arrays, at)
             outputs = self._averaged_outputs(slices, views) if views > 1 else self._outputs(slices, None)
-            sums = [cost_sums(cost, outputs, test=True) for cost in self.built.costs]
+            sums = [cost_sums(cost, outputs, views) for cost in self.built.costs]
             return at + 1, _added(totals, self._with_penalty(sums, tf.shape(slices[0])[0]))
 
         count = -(-tf.shape(arrays[0])[0] // self.minibatch)
@@ -134,7 +134,7 @@ class Steps:
 
     def _averaged_outputs(self, slices: list[Any], views: int) -> dict[str, Any]:
         """Return the outputs, probabilities averaged over the views, everything else of the last view."""
-        averaged = {cost.test_inputs[1] for cost in self.built.costs if cost.averaged}
+        averaged = {cost.over_views.averaged for cost in self.built.costs if cost.over_views}
 
         def body(view: Any, before: dict[str, Any]) -> Any:
             outputs = self._outputs(slices, view)
@@ -151,10 +151,10 @@ class Steps:
         return {name: output / views if name in averaged else output for name, output in outputs.items()}
 
 
-def cost_sums(cost: Cost, outputs: dict[str, Any], test: bool = False) -> Any:
+def cost_sums(cost: Cost, outputs: dict[str, Any], views: int = 1) -> Any:
     """Return the sums over the cases of each value of a cost, shape (values,)."""
-    names, values = (cost.test_inputs, cost.test_values) if test else (cost.inputs, cost.values)
-    return tf.reduce_sum(values(*(outputs[name] for name in names)), axis=0)
+    how = cost.over_views if cost.over_views and views > 1 else cost
+    return tf.reduce_sum(how.values(*(outputs[name] for name in how.inputs)), axis=0)
 
 
 def objective(costs: Sequence[Cost], sums: Sequence[Any]) -> Any:

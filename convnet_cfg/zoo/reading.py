@@ -11,7 +11,7 @@ import yaml
 from convnet_cfg.errors import ConfigError, Place, Problem, UsageError, did_you_mean
 from convnet_cfg.language.kinds import ExplainedError, Kind, read_value, shorten
 
-REQUIRED: Any = dataclasses.MISSING
+NO_DEFAULT: Any = dataclasses.MISSING
 PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
 )
@@ -21,7 +21,7 @@ KeyPath = tuple[str | int, ...]
 Declared = TypeVar("Declared")
 
 
-class Key(NamedTuple):
+class Setting(NamedTuple):
     """The declaration of one key: a kind of value or a dataclass, one or a list of them."""
 
     kind: Kind | type[Any]
@@ -31,20 +31,22 @@ class Key(NamedTuple):
     @property
     def expected(self) -> str:
         """The words that complete "... must be"."""
-        one = self.kind.expected if isinstance(self.kind, Kind) else ", ".join(declared_keys(self.kind))
+        one = self.kind.expected if isinstance(self.kind, Kind) else ", ".join(declared_settings(self.kind))
         if isinstance(self.kind, Kind):
             return f"a list: each item {one}" if self.is_list else one
         return f"{'a list of ' if self.is_list else ''}keys with values ({one})"
 
 
-def key(kind: Kind | type[Any], *, default: Any = REQUIRED, is_list: bool = False) -> Any:
+def setting(kind: Kind | type[Any], *, default: Any = NO_DEFAULT, is_list: bool = False) -> Any:
     """Declare a dataclass field that is read from the key of its name."""
-    return dataclasses.field(metadata={"key": Key(kind, default, is_list)})
+    return dataclasses.field(metadata={"setting": Setting(kind, default, is_list)})
 
 
-def declared_keys(declarations: type[Any]) -> dict[str, Key]:
+def declared_settings(declarations: type[Any]) -> dict[str, Setting]:
     """Return the declarations of a dataclass by name."""
-    return {field.name: field.metadata["key"] for field in dataclasses.fields(declarations) if field.metadata}
+    return {
+        field.name: field.metadata["setting"] for field in dataclasses.fields(declarations) if field.metadata
+    }
 
 
 class _UnreadError(Exception):
@@ -105,7 +107,7 @@ class Document:
     def _mapping(
         self, declarations: type[Declared], node: yaml.Node | None, path: KeyPath, given: dict[str, Any]
     ) -> Declared:
-        keys = declared_keys(declarations)
+        keys = declared_settings(declarations)
         if not isinstance(node, yaml.MappingNode):
             what = f"{path[-1]} must be" if path and isinstance(path[-1], str) else "expected"
             raise self._unread(path, f"{what} keys with values ({', '.join(keys)})")
@@ -135,9 +137,9 @@ class Document:
                 entries[name] = value
         return entries
 
-    def _value(self, declared: Key, node: yaml.Node | None, path: KeyPath) -> Any:
+    def _value(self, declared: Setting, node: yaml.Node | None, path: KeyPath) -> Any:
         if node is None:
-            if declared.default is REQUIRED:
+            if declared.default is NO_DEFAULT:
                 raise self._unread(path, f"{path[-1]} is missing: expected {declared.expected}")
             return declared.default
         if node.tag not in PLAIN_TAGS:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convnet_cfg.errors import ConfigError, UsageError
-from convnet_cfg.language.kinds import FLAG, Kind, at_least, number_between, read_number
+from convnet_cfg.language.kinds import BATCHES, FLAG, POSITIVE, Kind, at_least, number_between
 from convnet_cfg.zoo.files import LAYERS_SUFFIX, PARAMS_SUFFIX, find_config, find_layers
-from convnet_cfg.zoo.reading import Document, key
+from convnet_cfg.zoo.reading import Document, setting
 
 NO_BATCHES = range(0)
 
@@ -21,22 +20,7 @@ def _read_text(text: str) -> str:
     return " ".join(text.split())
 
 
-def _read_range(text: str) -> range:
-    match = re.fullmatch(r"(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?", text)
-    if match is None or int(match["last"] or match["first"]) < int(match["first"]):
-        raise ValueError(text)
-    return range(int(match["first"]), int(match["last"] or match["first"]) + 1)
-
-
-def _read_factor(text: str) -> float:
-    if (factor := read_number(text)) <= 0:
-        raise ValueError(text)
-    return factor
-
-
 TEXT = Kind(_read_text, "a text")
-BATCHES = Kind(_read_range, "a range of batches such as 1-5 or 6")
-FACTOR = Kind(_read_factor, "a number > 0")
 PERCENT = number_between(0, 100)
 
 
@@ -44,58 +28,58 @@ PERCENT = number_between(0, 100)
 class Data:
     """The data provider, what it is told, and the batches: those of every stage that names no others."""
 
-    provider: str = key(TEXT)
-    crop_border: int | None = key(at_least(0), default=None)
-    train_range: range = key(BATCHES)
-    test_range: range = key(BATCHES)
+    provider: str = setting(TEXT)
+    crop_border: int | None = setting(at_least(0), default=None)
+    train_range: range = setting(BATCHES)
+    test_range: range = setting(BATCHES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """Training until `epochs` are done in all, at the parameter file's rates (epsW, epsB) times a factor."""
 
-    epochs: int = key(at_least(1))
-    rate_factor: float = key(FACTOR, default=1.0)
-    train_range: range = key(BATCHES, default=NO_BATCHES)
-    test_range: range = key(BATCHES, default=NO_BATCHES)
-    note: str = key(TEXT, default="")
+    epochs: int = setting(at_least(1))
+    rate_factor: float = setting(POSITIVE, default=1.0)
+    train_range: range = setting(BATCHES, default=NO_BATCHES)
+    test_range: range = setting(BATCHES, default=NO_BATCHES)
+    note: str = setting(TEXT, default="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinalTest:
     """The test after the last stage; `multiview` averages the predictions for several crops."""
 
-    test_range: range = key(BATCHES)
-    multiview: bool = key(FLAG, default=False)
+    test_range: range = setting(BATCHES)
+    multiview: bool = setting(FLAG, default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
     """A test error that somebody of this project measured."""
 
-    error_percent: float = key(PERCENT)
-    data: str = key(TEXT)
-    note: str = key(TEXT, default="")
+    error_percent: float = setting(PERCENT)
+    data: str = setting(TEXT)
+    note: str = setting(TEXT, default="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
     """The published test error, where it is from, what is uncertain; `accepted_error_percent` is a bound."""
 
-    published_error_percent: float | None = key(PERCENT, default=None)
-    accepted_error_percent: float | None = key(PERCENT, default=None)
-    source: str = key(TEXT)
-    uncertain: tuple[str, ...] = key(TEXT, default=(), is_list=True)
-    measured: tuple[Measurement, ...] = key(Measurement, default=(), is_list=True)
+    published_error_percent: float | None = setting(PERCENT, default=None)
+    accepted_error_percent: float | None = setting(PERCENT, default=None)
+    source: str = setting(TEXT)
+    uncertain: tuple[str, ...] = setting(TEXT, default=(), is_list=True)
+    measured: tuple[Measurement, ...] = setting(Measurement, default=(), is_list=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     """The size of the network, the multiplications of a forward pass of one case, and words on time."""
 
-    parameters: int = key(at_least(1))
-    multiply_adds: int = key(at_least(1))
-    time: str = key(TEXT, default="")
+    parameters: int = setting(at_least(1))
+    multiply_adds: int = setting(at_least(1))
+    time: str = setting(TEXT, default="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,16 +87,16 @@ class Recipe:
     """One YAML file, checked; every stage has its ranges."""
 
     path: Path
-    title: str = key(TEXT)
-    pair: str = key(TEXT)
-    data: Data = key(Data)
-    minibatch: int = key(at_least(1), default=128)
-    seed: int | None = key(at_least(0), default=None)
-    test_frequency: int | None = key(at_least(1), default=None)  # in batches, as the original's --test-freq
-    stages: tuple[Stage, ...] = key(Stage, is_list=True)
-    final_test: FinalTest = key(FinalTest)
-    expected: Expected = key(Expected)
-    cost: Cost | None = key(Cost, default=None)
+    title: str = setting(TEXT)
+    pair: str = setting(TEXT)
+    data: Data = setting(Data)
+    minibatch: int = setting(at_least(1), default=128)
+    seed: int | None = setting(at_least(0), default=None)
+    test_frequency: int | None = setting(at_least(1), default=None)  # in batches, as --test-freq
+    stages: tuple[Stage, ...] = setting(Stage, is_list=True)
+    final_test: FinalTest = setting(FinalTest)
+    expected: Expected = setting(Expected)
+    cost: Cost | None = setting(Cost, default=None)
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tiny_runs import log, newest, record, write_pair
+from tiny_runs import LAYERS, log, newest, record, write_pair
 
 RECIPE = """
 title: a small network
@@ -32,6 +32,9 @@ expected:
   published_error_percent: 26
   accepted_error_percent: {accepted}
   source: nowhere
+  uncertain: [the data, the length]
+  measured:
+    - {{error_percent: 25, data: something else, note: once}}
 """
 
 
@@ -45,10 +48,15 @@ def recipe(tmp_path):
 
 def test_the_stages_and_the_final_test(convnet, recipe, data, the_run):
     printed = convnet("reproduce", recipe, "--data", data).stdout
+    assert printed.startswith("a small network\n")
     assert "stage 1 of 2: to epoch 1\n" in printed
     assert "stage 2 of 2: to epoch 2, rates times 0.1 (all of it)\n" in printed
     assert "(batch 5, 10 views; " in printed
-    assert "; published 26%" in printed
+    known = (
+        "; published 26%\n  source: nowhere\n  uncertain: the data\n  uncertain: the length\n"
+        "  measured: 25.00% on something else (once)\n"
+    )
+    assert known in printed
     batches = [(line["epoch"], line["batch"]) for line in log(the_run()) if line["kind"] == "train"]
     assert batches == [(epoch, batch) for epoch in (1, 2) for batch in (1, 2, 3, 4)]
     assert newest(the_run()).name == "2.4.safetensors"
@@ -80,6 +88,35 @@ def test_going_on_with_an_interrupted_recipe(convnet, recipe, data, the_run, tmp
     assert "stage 1" not in rest
     assert "stage 2 of 2" in rest
     assert re.findall("test error .*", rest) == re.findall("test error .*", whole) != []
+
+
+def test_going_on_from_a_checkpoint_of_any_name(convnet, recipe, data, the_run):
+    whole = convnet("reproduce", recipe, "--data", data).stdout
+    best = newest(the_run()).rename(the_run() / "best.safetensors")
+    rest = convnet("reproduce", recipe, "-f", best).stdout
+    assert "stage 1" not in rest
+    assert "stage 2 of 2" in rest
+    assert re.findall("test error .*", rest) == re.findall("test error .*", whole) != []
+
+
+def test_a_run_of_something_else(convnet, recipe, data, the_run, tmp_path):
+    convnet("reproduce", recipe, "--data", data)
+    before = {path.name: path.read_bytes() for path in the_run().iterdir()}
+    text = RECIPE.format(accepted=100)
+
+    def refused(*arguments):
+        return convnet("reproduce", recipe, "-f", the_run(), *arguments, code=2).stderr
+
+    assert "--seed is for a new run" in refused("--seed=3")
+    beginning = f"{the_run()} is no run of the recipe 'recipe': "
+    recipe.write_text(text.replace("minibatch: 16", "minibatch: 20"))
+    assert refused() == f"{beginning}its minibatches have 16 cases, not 20\n"
+    recipe.write_text(text.replace("provider: cifar-cropped", "provider: cifar"))
+    assert refused() == f"{beginning}its data provider is 'cifar-cropped', not 'cifar'\n"
+    recipe.write_text(text)
+    (tmp_path / "net.cfg").write_text(LAYERS.replace("filters=4", "filters=5"))
+    assert refused() == f"{beginning}its definition is not {tmp_path / 'net.cfg'}\n"
+    assert {path.name: path.read_bytes() for path in the_run().iterdir()} == before
 
 
 def test_what_is_wrong_with_a_recipe(convnet, recipe, tmp_path):

@@ -3,8 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from convnet_cfg.data.batches import Batch, BatchCache, BatchDirectory
-from convnet_cfg.errors import DataError
+from convnet_cfg.data.batches import Batch, BatchCache, BatchDirectory, stored_provider
+from convnet_cfg.errors import DataError, UsageError
 
 
 def message(path):
@@ -230,3 +230,18 @@ def test_cache_keeps_the_batches_used_last():
     tight = BatchCache(load, limit=10)
     assert tight(1) is tight(1)
     assert tight(2) is not tight(1)
+
+
+@pytest.mark.parametrize(("stored", "name"), [("cifar", "cifar"), (None, None), ("", None), (3, None)])
+def test_the_provider_that_a_folder_asks_for(make_folder, stored, name):
+    folder = make_folder(meta={} if stored is None else {"dp_type": stored})
+    if name is not None:
+        assert stored_provider(folder) == name
+        return
+    with pytest.raises(UsageError, match=r"batches.meta does not name its data provider \(dp_type\)"):
+        stored_provider(folder)
+
+
+def test_no_folder_asks_for_no_provider(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        stored_provider(tmp_path)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from convnet_cfg.language.params import DECAYS as NAMES_IN_FILES
 from convnet_cfg.optim import DECAYS, Settings, momentum_step
 
 # e = 0.1, e0 = 0.2, m = 0.5, d = 0.1; W = 2, V = 1; G = 1, -1, 0. By hand, (W, V) after each step:
@@ -26,6 +27,10 @@ BY_HAND = {
     "after-step": [(2.16, 0.4), (2.214, 0.3), (2.1276, 0.15)],
     "none": [(2.4, 0.4), (2.7, 0.3), (2.85, 0.15)],
 }
+
+
+def test_the_parameter_file_has_the_same_names():
+    assert tuple(DECAYS) == NAMES_IN_FILES
 
 
 def test_every_rule_is_worked_by_hand():

@@ -9,6 +9,12 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
+def own_data(tmp_path):
+    """Data that a test may damage."""
+    return tiny_runs.write_data(tmp_path / "data")
+
+
+@pytest.fixture
 def pair(tmp_path):
     """A folder with a small convolutional network with dropout."""
     tiny_runs.write_pair(tmp_path)

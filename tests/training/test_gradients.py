@@ -5,22 +5,16 @@ from math import prod
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_runs import INPUTS
 
 from convnet_cfg import nn
 from convnet_cfg.data import DataProvider, open_provider
+from convnet_cfg.errors import DataError
 from convnet_cfg.language import load_network
 from convnet_cfg.nn import activations, local, weighted
 from convnet_cfg.training.gradients import WHOLE, GradientCheck, Verdict, check_gradients, report_lines
 from convnet_cfg.zoo import find_layers, names
 
-DATA = """
-[data]
-type=data
-dataIdx=0
-[labels]
-type=data
-dataIdx=1
-"""
 TOP = """
 [top]
 type=fc
@@ -63,7 +57,7 @@ def check(tmp_path):
 
     def check(layers, params="", last="L", provider=None, top=TOP, top_params=TOP_PARAMS):
         files = tmp_path / "layers.cfg", tmp_path / "params.cfg"
-        files[0].write_text(DATA + layers + top.replace("LAST", last))
+        files[0].write_text(INPUTS + layers + top.replace("LAST", last))
         files[1].write_text(params + top_params)
         return check_files(files, provider or Images())
 
@@ -169,13 +163,15 @@ def test_cnorm_is_said_to_agree_by_definition_only(check):
     assert line.endswith("(the means of cnorm count as constants)")
 
 
+CNORM = "[L]\ntype=cnorm\ninputs=data\nchannels=4\nsize=3\n", "[L]\nscale=2\npow=0.75\n"
+
+
 def test_cnorm_would_fail_without_its_means_held(check, monkeypatch):
     def forgetting(layer, image, means):
         return nn.ContrastNorm2D.call(layer, tf.convert_to_tensor(image))
 
     monkeypatch.setattr("convnet_cfg.training.gradients.normalized", forgetting)
-    layers = "[L]\ntype=cnorm\ninputs=data\nchannels=4\nsize=3\n"
-    assert verdicts(check(layers, "[L]\nscale=2\npow=0.75\n"))["L input"] is Verdict.FAILED
+    assert verdicts(check(*CNORM))["L input"] is Verdict.FAILED
 
 
 def test_layers_that_pass_no_gradient_are_listed_as_such(check):
@@ -289,8 +285,7 @@ def test_a_wrong_gradient_of_cnorm_fails(check, monkeypatch):
         return with_wrong_gradient(lambda x: layer.normalized(x, x - x), 0.9)(inputs)
 
     monkeypatch.setattr(nn.ContrastNorm2D, "call", call)
-    layers = "[L]\ntype=cnorm\ninputs=data\nchannels=4\nsize=3\n"
-    assert verdicts(check(layers, "[L]\nscale=2\npow=0.75\n"))["L input"] is Verdict.FAILED
+    assert verdicts(check(*CNORM))["L input"] is Verdict.FAILED
 
 
 def test_values_that_are_not_finite_are_not_measured(check):
@@ -299,6 +294,16 @@ def test_values_that_are_not_finite_are_not_measured(check):
     lines = list(report_lines(checks))
     assert lines[-2].endswith("COULD NOT BE MEASURED")
     assert "smaller first weights may help" in lines[0]
+
+
+def test_a_label_out_of_range_is_an_error_of_the_data(check):
+    class Mislabelled(Images):
+        def test_arrays(self, number):
+            images, labels = super().test_arrays(number)
+            return images, labels * 0 + 4
+
+    with pytest.raises(DataError, match="the label of case 0 is 4, expected a whole number from 0 to 3"):
+        check(f"[L]\n{SMOOTH['fc']}", f"[L]\n{RATES}", provider=Mislabelled())
 
 
 # -- the report

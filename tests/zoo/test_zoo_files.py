@@ -1,6 +1,6 @@
 """Finding the shipped files: in a checkout, in a wheel, and not at all."""
 
-import importlib.util
+import os
 import subprocess
 import sys
 import zipfile
@@ -60,8 +60,6 @@ def test_an_installation_without_the_files_says_so(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    if importlib.util.find_spec("hatchling") is None:
-        pytest.skip("hatchling is not installed")
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -80,24 +78,56 @@ def test_a_wheel_installs_one_top_level_name(wheel):
     assert {name for name in top if not name.endswith(".dist-info")} == {"convnet_cfg"}
 
 
-def test_a_wheel_finds_its_own_files(wheel, tmp_path):
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+@pytest.fixture(scope="module")
+def from_wheel(wheel, tmp_path_factory):
+    """Run Python code outside the repository, the unpacked wheel before the packages of the environment."""
+    site = tmp_path_factory.mktemp("site")
+    zipfile.ZipFile(wheel).extractall(site)
+
+    def run(folder, code, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import convnet_cfg; print(convnet_cfg.__file__)\n{code}", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(site)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found, *lines = done.stdout.splitlines()
+        assert Path(found) == site / "convnet_cfg" / "__init__.py"
+        return site, lines
+
+    return run
+
+
+def test_a_wheel_finds_its_own_files(from_wheel, tmp_path):
     code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
         "from convnet_cfg.zoo import find_layers, load_recipe, names\n"
         "print(*names()); print(*find_layers('digits'), load_recipe('digits').path, sep='\\n')"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
-    listed, *paths = run.stdout.splitlines()
-    zoo = tmp_path / "site" / "convnet_cfg" / "zoo"
+    site, (listed, *paths) = from_wheel(tmp_path, code)
+    zoo = site / "convnet_cfg" / "zoo"
     assert listed.split() == list(names())
     assert [Path(path) for path in paths] == [
         zoo / "layers" / "digits.cfg",
         zoo / "layers" / "digits.params.cfg",
         zoo / "configs" / "digits.yaml",
     ]
+
+
+BY_PATH = ("net.cfg", "net.params.cfg", "--data-provider=digits", "--train-range=1-3", "--test-range=4")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", [("digits",), BY_PATH], ids=["by name", "by path"])
+def test_a_wheel_trains(from_wheel, tmp_path, files):
+    for path, name in zip(find_layers("digits"), BY_PATH[:2], strict=True):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    code = "from convnet_cfg.cli import train_main; train_main()"
+    _, lines = from_wheel(tmp_path, code, *files, "--epochs=1")
+    assert any(line.startswith("final test  logprob ") for line in lines)
+    (run,) = (tmp_path / "runs").iterdir()
+    assert (run / "1.3.safetensors").is_file()
 
 
 def test_the_zoo_imports_neither_keras_nor_tensorflow():
