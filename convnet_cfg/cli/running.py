@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -85,7 +86,7 @@ def train_until_stopped(session: Session) -> Result:
         try:
             result = session.train()
         except Interrupted as interrupted:
-            say(f"{interrupted}; go on with: convnet-train -f {session.run_directory.path}")
+            say(f"{interrupted}; go on with: {command('convnet-train')} -f {session.run_directory.path}")
             sys.exit(received.exit_code)
     record_final_test(session.run_directory, result)
     if received.number is not None:
@@ -99,12 +100,19 @@ def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[s
         return session.test(batches, "final-test")
 
 
+def command(name: str) -> str:
+    """Return what to type for a command of ours: its name, or its path where a shell does not find it."""
+    beside = Path(sys.argv[0]).with_name(name)
+    return str(beside) if shutil.which(name) is None and beside.is_file() else name
+
+
 def say_what_next(session: Session) -> None:
     """Say where everything is, and what can be done with it."""
     path, epochs = session.run_directory.path, session.options.epochs
     click.echo(f"\nThe run directory is {path}")
-    click.echo(f"  test it again:      convnet test {path}")
-    click.echo(f"  train it further:   convnet-train -f {path} --epochs {epochs + max(1, epochs // 4)}")
+    further = epochs + max(1, epochs // 4)
+    click.echo(f"  test it again:      {command('convnet')} test {path}")
+    click.echo(f"  train it further:   {command('convnet-train')} -f {path} --epochs {further}")
     click.echo(f"  change its rates:   edit {path / 'params.cfg'}, then train it further")
 
 
