@@ -25,6 +25,14 @@ def one_minibatch_a_call(monkeypatch):
     monkeypatch.setattr("convnet_cfg.training.session.SECONDS_PER_CALL", 0)
 
 
+@pytest.fixture(autouse=True)
+def signals_as_on_a_terminal():
+    """Undo what a shell does to programs in its background, which ignore Ctrl-C; our children inherit it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def signal_after(monkeypatch, method, calls, number, times=1):
     """Send this process signals in the given call of a method of the lines."""
     left = iter(range(calls - 1, -1, -1))
