@@ -282,7 +282,8 @@ def _begin(
 
     from convnet_cfg.cli.running import say_what_next, train_new
 
-    trained = train_new(prepared, Path(values["save_path"]), pair.recipe is not None, values)
+    shipped = pair.recipe is not None and params is None
+    trained = train_new(prepared, Path(values["save_path"]), shipped, values)
     say_what_next(trained.session)
 
 
