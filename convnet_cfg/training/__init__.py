@@ -1,1 +1,1 @@
-"""."""
+"""Training: the loop, testing, run directories, checkpoints and exact resuming."""
