@@ -11,7 +11,7 @@ import click
 from convnet_cfg.cli import explaining
 from convnet_cfg.errors import UsageError
 from convnet_cfg.language.kinds import BATCHES, POSITIVE, Kind
-from convnet_cfg.zoo import find_config, find_layers, load_recipe, names
+from convnet_cfg.zoo import find_config, find_layers, load_recipe
 from convnet_cfg.zoo.recipes import Recipe
 
 # The original's options that are 0 or 1; here their bare form means 1.
@@ -136,8 +136,7 @@ def find_pair(layers: str, params: str | None) -> Pair:
     if Path(layers).exists() and not Path(layers).is_dir():
         return Pair(Path(layers), Path(params) if params else None, None)
     shipped = find_layers(layers)
-    stem = shipped[0].stem
-    recipe = load_recipe(find_config(stem)) if stem in names() else None
+    recipe = load_recipe(find_config(shipped[0].stem))
     return Pair(shipped[0], Path(params) if params else shipped[1], recipe)
 
 

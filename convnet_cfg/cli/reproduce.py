@@ -145,7 +145,7 @@ def _final_test(recipe: Recipe, trained: Trained, values: Mapping[str, Any]) -> 
     path = trained.session.run_directory.path
     given = {"multiview": True} if recipe.final_test.multiview else {}
     changes = run_changes(path, {**given, "test_range": batches})
-    return test_again(prepare_again(path, changes), batches, values)
+    return test_again(prepare_again(path, changes, training=False), batches, values)
 
 
 def _compare(recipe: Recipe, result: Result) -> None:

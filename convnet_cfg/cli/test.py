@@ -35,7 +35,8 @@ def test(
     from convnet_cfg.cli.train import given_values, run_changes
     from convnet_cfg.training.setup import prepare_again
 
-    again = prepare_again(Path(run), run_changes(Path(run), given_values(ctx, ctx.params)))
+    changes = run_changes(Path(run), given_values(ctx, ctx.params))
+    again = prepare_again(Path(run), changes, training=False)
 
     from convnet_cfg.cli.running import test_again
 

@@ -307,7 +307,9 @@ def _go_on(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     if "save_path" in given:
         say("note: no effect: --save-path (-f goes on in the run directory)")
     params = values["layer_params"] or values["params"]
-    again = prepare_again(path, run_changes(path, given), Path(params) if params else None)
+    again = prepare_again(
+        path, run_changes(path, given), Path(params) if params else None, training=not values["test_only"]
+    )
 
     from convnet_cfg.cli.running import say_what_next, test_again, train_again
 

@@ -43,7 +43,6 @@ def first_record(
         "dialect": network.dialect.name,
         "recognized_by": network.recognized_by,
         "deviation": network.dialect.deviation,
-        "decay": options.decay,
         "options": options.to_json(),
         "files": {
             LAYERS: {"path": str(paths[0].resolve()), "sha256": sha256(layers)},
@@ -112,7 +111,6 @@ def record_changes(
     if change:
         record["changes"].append({"at": str(at), "time": _now(), **change})
     record["options"] = after
-    record["decay"] = options.decay
 
 
 def record_final_test(run: RunDirectory, result: Result) -> None:

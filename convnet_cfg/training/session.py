@@ -70,6 +70,7 @@ class Session:
         self.test_is_due = False
         self.stop_requested = False
         self._saved: tuple[Position, bool] | None = None  # position and test_is_due of the newest checkpoint
+        self._per_call = 1  # minibatches, as many as take about SECONDS_PER_CALL
         self._executor = ThreadPoolExecutor(1)
         self._next: tuple[tuple[int, int], Future[Any]] | None = None
 
@@ -114,17 +115,17 @@ class Session:
         arrays = [array[begin:] for array in whole] if begin else whole
         total = self.steps.minibatches(arrays)
         self.observer.batch_started(epoch, batch, total)
-        done, per_call = 0, 1
+        done = 0
         while done < total:
             if self.stop_requested:
                 raise Interrupted(
                     f"stopped in batch {epoch}.{batch} after {self.position.cases} cases of {cases}"
                 )
             called = time.monotonic()
-            part = self.steps.train(arrays, done, min(done + per_call, total), self.partial)
+            part = self.steps.train(arrays, done, min(done + self._per_call, total), self.partial)
             if not part.finite:
                 raise self._diverged_in_training(arrays, part, begin)
-            per_call = _next_per_call(part.next - done, time.monotonic() - called)
+            self._per_call = _next_per_call(part.next - done, time.monotonic() - called)
             done, self.partial = part.next, part.totals
             self.position = Position(epoch, batch, min(begin + done * self.options.minibatch, cases))
             self.observer.minibatches_done(done, total)

@@ -66,8 +66,8 @@ class PreparedAgain:
     prepared: Prepared
 
 
-def prepare(layers: Path, params: Path, options: Options) -> Prepared:
-    """Read the files and open the data.
+def prepare(layers: Path, params: Path, options: Options, *, training: bool = True) -> Prepared:
+    """Read the files and open the data; without `training`, only the batches to test on have to be there.
 
     Raises:
         UsageError: a file, a provider or one of its options does not exist.
@@ -75,7 +75,8 @@ def prepare(layers: Path, params: Path, options: Options) -> Prepared:
         DataError: data are missing or damaged.
     """
     provider = _open_provider(options)
-    provider.check_range(options.train_range)
+    if training:
+        provider.check_range(options.train_range)
     provider.check_range(options.test_range)
     network = load_network(
         layers,
@@ -163,10 +164,13 @@ def begin(
     return _session(built, prepared, run, observer)
 
 
-def prepare_again(path: Path, given: Mapping[str, Any], params: Path | None = None) -> PreparedAgain:
+def prepare_again(
+    path: Path, given: Mapping[str, Any], params: Path | None = None, *, training: bool = True
+) -> PreparedAgain:
     """Read a run, from its newest checkpoint or the given checkpoint file, to go on with it or to test it.
 
-    `given` are options that change; `params` is a parameter file to use from now on.
+    `given` are options that change; `params` is a parameter file to use from now on. To test it, without
+    `training`, the run's own copy counts, whatever became of the file that it began with.
 
     Raises:
         CheckpointError: there is nothing to go on from, or it does not fit.
@@ -177,8 +181,11 @@ def prepare_again(path: Path, given: Mapping[str, Any], params: Path | None = No
     record = run.read_record()
     check_layers(run, record)
     options = Options.from_json(record["options"]).changed(given)
-    source, content = current_params(run, record, params)
-    prepared = prepare(run.layers, source, options)
+    if training:
+        source, content = current_params(run, record, params)
+    else:
+        source, content = run.params, read_file(run.params)
+    prepared = prepare(run.layers, source, options, training=training)
     return PreparedAgain(run, checkpoint, arrays, counters, record, content, prepared)
 
 

@@ -14,7 +14,7 @@ def test_what_is_recorded(train, the_run, tmp_path):
     train("--decay=decoupled-lr")
     found = record(the_run())
     assert {"python", "convnet-cfg", "tensorflow", "keras", "numpy"} == set(found["versions"])
-    assert found["decay"] == found["options"]["decay"] == "decoupled-lr"
+    assert found["options"]["decay"] == "decoupled-lr"
     assert found["options"]["seed"] == 7
     for name, given in {"layers.cfg": "net.cfg", "params.cfg": "net.params.cfg"}.items():
         content = (tmp_path / given).read_bytes()

@@ -124,7 +124,7 @@ def test_every_number_of_a_training(tmp_path, data, decay):
         "fc10/bias/velocity": expected.vb,
     }.items():
         np.testing.assert_allclose(found[name].ravel(), value.ravel(), atol=2e-4 * np.abs(value).max())
-    assert record(run)["decay"] == decay
+    assert record(run)["options"]["decay"] == decay
 
 
 def test_a_section_names_its_own_decay(tmp_path, data):
