@@ -32,7 +32,10 @@ class UsageError(ConvnetError):
 
 
 class Severity(enum.Enum):
-    """How much a problem in a file matters; `SUSPECT` is an error unless the reader is lenient."""
+    """How much a problem in a file matters.
+
+    `SUSPECT` is an error unless the reader is lenient; what is reported in the end is one of the others.
+    """
 
     NOTE = "note"
     WARNING = "warning"
@@ -52,6 +55,12 @@ class Problem(NamedTuple):
         section = f"[{self.section}] " if self.section is not None else ""
         return f"{self.place}: {section}{self.message}"
 
+    @property
+    def line(self) -> str:
+        """The problem as it is printed; what is no error says so first."""
+        kind = self.severity.value
+        return str(self) if self.severity is Severity.ERROR else f"{kind}: {self}"
+
 
 class ConfigError(ConvnetError):
     """The problems found in the configuration files, warnings among them, in the order of their places."""
@@ -60,11 +69,7 @@ class ConfigError(ConvnetError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(_as_line, self.problems)))
-
-
-def _as_line(problem: Problem) -> str:
-    return f"warning: {problem}" if problem.severity is Severity.WARNING else str(problem)
+        super().__init__("\n".join(problem.line for problem in self.problems))
 
 
 class DataError(ConvnetError):

@@ -12,7 +12,7 @@ import click
 
 from convnet_cfg.cli.arguments import find_pair
 from convnet_cfg.cli.output import print_remarks, print_table, say
-from convnet_cfg.errors import ConfigError, Problem, Severity
+from convnet_cfg.errors import ConfigError
 from convnet_cfg.language import Network, Pair, build_network, guess_dims, read_pair
 from convnet_cfg.language.describe import describe, describe_problems, parameter_groups
 from convnet_cfg.language.network import Layer
@@ -73,7 +73,7 @@ def check(
         network = build_network(pair, sizes.dims, classes, mode or "default")
     except ConfigError as error:
         if as_json:
-            _print_json({"status": "error", **describe_by_severity(error.problems)})
+            _print_json({"status": "error", **describe_problems(error.problems)})
         raise
     print_remarks(network.remarks, verbose)
     for name, (layer, _) in network.functions.items():
@@ -104,14 +104,6 @@ def _from_recipe(recipe: Recipe | None) -> _Sizes | None:
     dims = IMAGE_SIZES[recipe.data.provider](recipe.data), 1
     say(f"sizes of the data: {dims[0]},{dims[1]} (recipe {recipe.name}: provider {recipe.data.provider})")
     return _Sizes(dims)
-
-
-def describe_by_severity(problems: Sequence[Problem]) -> dict[str, Any]:
-    """Return the errors and the warnings of a rejected pair."""
-    return {
-        f"{severity.value}s": describe_problems([one for one in problems if one.severity is severity])
-        for severity in (Severity.ERROR, Severity.WARNING)
-    }
 
 
 def _guessed(pair: Pair, classes: int | None, mode: str) -> _Sizes:

@@ -11,12 +11,6 @@ import click
 from convnet_cfg.errors import Problem, Severity
 
 WRAPPED = ("inputs",)  # columns that give way on a narrow terminal
-SEVERITY_WORDS = {
-    Severity.NOTE: "note: ",
-    Severity.WARNING: "warning: ",
-    Severity.SUSPECT: "warning: ",
-    Severity.ERROR: "",
-}
 
 
 def say(message: str) -> None:
@@ -28,7 +22,7 @@ def print_remarks(problems: Iterable[Problem], with_notes: bool) -> None:
     """Print what is to be said of files that were accepted."""
     for problem in problems:
         if with_notes or problem.severity is not Severity.NOTE:
-            say(SEVERITY_WORDS[problem.severity] + str(problem))
+            say(problem.line)
 
 
 def print_table(

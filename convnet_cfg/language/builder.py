@@ -89,26 +89,25 @@ def build_network(
     problems = list(pair.problems)
     layers = wire_layers(pair.declarations, as_function(dims), classes, problems)
     problems.sort(key=_reading_order(pair.layers_path))
-    if any(problem.severity in MODES[mode] for problem in problems):
-        raise ConfigError(_as_reported(problems, mode))
+    reported = [_as_reported(problem, mode) for problem in problems]
+    if any(problem.severity is Severity.ERROR for problem in reported):
+        raise ConfigError([problem for problem in reported if problem.severity is not Severity.NOTE])
     finished = assemble(layers, pair.activations, pair.params or {})
     return Network(
         dialect=pair.dialect,
         recognized_by=pair.recognized_by,
         layers=finished,
         data_dims=data_dims(finished),
-        remarks=tuple(problems),
+        remarks=tuple(reported),
         has_params=pair.params is not None,
     )
 
 
-def _as_reported(problems: Sequence[Problem], mode: str) -> list[Problem]:
-    """Return the problems without notes, each as the error or warning that the mode makes of it."""
-    return [
-        problem._replace(severity=Severity.ERROR if problem.severity in MODES[mode] else Severity.WARNING)
-        for problem in problems
-        if problem.severity is not Severity.NOTE
-    ]
+def _as_reported(problem: Problem, mode: str) -> Problem:
+    """Return a problem as the error, warning or note that the mode makes of it."""
+    if problem.severity in MODES[mode]:
+        return problem._replace(severity=Severity.ERROR)
+    return problem if problem.severity is Severity.NOTE else problem._replace(severity=Severity.WARNING)
 
 
 def as_function(dims: DataDims | Sequence[int]) -> DataDims:

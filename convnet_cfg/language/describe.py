@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isqrt
 from typing import Any
 
-from convnet_cfg.errors import Problem
+from convnet_cfg.errors import Problem, Severity
 from convnet_cfg.language import layer_types as types
 from convnet_cfg.language.kinds import FunctionCall, SourceRef
 from convnet_cfg.language.layer_types import LayerSpec
@@ -40,21 +40,19 @@ def describe(network: Network) -> Values:
             "parameters": sum(layer.parameters for layer in network.layers),
             "multiply_adds": sum(layer.multiply_adds for layer in network.layers),
         },
-        "remarks": describe_problems(network.remarks),
+        **describe_problems(network.remarks),
     }
 
 
-def describe_problems(problems: Iterable[Problem]) -> list[Values]:
-    """Return problems with their parts by name."""
-    return [
-        {
-            **problem.place._asdict(),
-            "section": problem.section,
-            "message": problem.message,
-            "severity": problem.severity.value,
-        }
-        for problem in problems
-    ]
+def describe_problems(problems: Iterable[Problem]) -> Values:
+    """Return errors, warnings and notes, each with its parts by name."""
+    found: dict[Severity, list[Values]] = {
+        severity: [] for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+    }
+    for problem in problems:
+        parts = {"section": problem.section, "message": problem.message}
+        found[problem.severity].append({**problem.place._asdict(), **parts})
+    return {f"{severity.value}s": listed for severity, listed in found.items()}
 
 
 def parameter_groups(network: Network) -> Iterable[Values]:

@@ -188,8 +188,8 @@ def test_json(check):
         "column": 1,
         "section": "gone",
         "message": "no such layer in the definition file",
-        "severity": "warning",
-    } in found["remarks"]
+    } in found["warnings"]
+    assert found["errors"] == []
 
 
 def test_json_without_parameters_has_no_values_of_them(runner, tmp_path):
@@ -223,7 +223,6 @@ def test_a_rejected_pair_as_json(check):
                 "column": 9,
                 "section": "conv1",
                 "message": "padding must be an integer >= 0, got '-2'",
-                "severity": "error",
             }
         ],
         "warnings": [
@@ -233,9 +232,9 @@ def test_a_rejected_pair_as_json(check):
                 "column": 1,
                 "section": "gone",
                 "message": "no such layer in the definition file",
-                "severity": "warning",
             }
         ],
+        "notes": [],
     }
 
 
