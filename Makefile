@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench corpus-report clean
 
 demo: .venv/demo
 	$(BIN)/convnet-train digits --save-path runs
@@ -18,6 +18,9 @@ lint: .venv/dev
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks
+
+corpus-report: .venv/dev
+	$(BIN)/python -m benchmarks.corpus
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -117,6 +117,37 @@ class Switch(click.ParamType):
         if value not in ("0", "1"):
             self.fail(f"expected 0 or 1, got {value!r}", param, ctx)
         return str(value) == "1"
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def reading_options(command: Command) -> Command:
+    """Add the options that say how the two files are read."""
+    options = (
+        click.option(
+            "--lenient",
+            "mode",
+            flag_value="lenient",
+            help="Take likely mistakes in the files for warnings, as the original did.",
+        ),
+        click.option(
+            "--strict", "mode", flag_value="strict", help="Take warnings about the files for errors."
+        ),
+        click.option(
+            "--dialect",
+            metavar="NAME",
+            help="Read the files as of this program: v1, v2, alexnet-2012, nin, ...",
+        ),
+        click.option(
+            "--average-divisor",
+            type=click.Choice(["existing", "nominal"]),
+            help="Averages divide by the pixels inside the image, or by all of a window (before July 2012).",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 class Pair(NamedTuple):

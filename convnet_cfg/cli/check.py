@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
 
-from convnet_cfg.cli.arguments import find_pair
+from convnet_cfg.cli.arguments import find_pair, reading_options
 from convnet_cfg.cli.output import print_remarks, print_table, say
 from convnet_cfg.errors import ConfigError
-from convnet_cfg.language import Network, Pair, build_network, guess_dims, read_pair
+from convnet_cfg.language import Network, Pair, Reading, build_network, guess_dims, read_pair
 from convnet_cfg.language.describe import describe, describe_problems, parameter_groups
 from convnet_cfg.language.network import Layer
 from convnet_cfg.zoo.recipes import Data, Recipe
@@ -49,8 +49,7 @@ def _read_sizes(context: click.Context, option: click.Parameter, text: str | Non
     type=click.IntRange(min=1),
     help="Number of classes of the data; taken from the softmax layer if not given.",
 )
-@click.option("--lenient", "mode", flag_value="lenient", help="Ignore unknown keys, as the original did.")
-@click.option("--strict", "mode", flag_value="strict", help="Take every warning for an error.")
+@reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Also note what only the GPU kernels refused.")
 def check(
@@ -59,6 +58,8 @@ def check(
     data_dims: tuple[int, ...] | None,
     classes: int | None,
     mode: str | None,
+    dialect: str | None,
+    average_divisor: str | None,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -68,9 +69,10 @@ def check(
     """
     files = find_pair(layers, params)
     try:
-        pair = read_pair(files.layers, files.params)
-        sizes = _given(data_dims) or _from_recipe(files.recipe) or _guessed(pair, classes, mode or "default")
-        network = build_network(pair, sizes.dims, classes, mode or "default")
+        reading = Reading(mode or "default", dialect, average_divisor)
+        pair = read_pair(files.layers, files.params, reading)
+        sizes = _given(data_dims) or _from_recipe(files.recipe) or _guessed(pair, classes)
+        network = build_network(pair, sizes.dims, classes)
     except ConfigError as error:
         if as_json:
             _print_json({"status": "error", **describe_problems(error.problems)})
@@ -106,8 +108,8 @@ def _from_recipe(recipe: Recipe | None) -> _Sizes | None:
     return _Sizes(dims)
 
 
-def _guessed(pair: Pair, classes: int | None, mode: str) -> _Sizes:
-    guess = guess_dims(pair, classes, mode)
+def _guessed(pair: Pair, classes: int | None) -> _Sizes:
+    guess = guess_dims(pair, classes)
     say(str(guess))
     return _Sizes(guess.dims, guessed=True)
 
@@ -119,17 +121,18 @@ def _print_json(values: dict[str, Any]) -> None:
 
 def _print_network(network: Network) -> None:
     click.echo(f"dialect: {network.dialect.name} ({network.dialect.title}): {network.recognized_by}")
-    if network.dialect.deviation:
-        click.echo(f"differs: {network.dialect.deviation}")
+    for deviation in network.deviations:
+        click.echo(f"differs: {deviation}")
     click.echo()
     rows = [_layer_row(layer) for layer in network.layers]
     total = ("total", "", "", "", *_numbers(network.layers))
-    columns = ("layer", "type", "inputs", "output", "parameters", "multiply-adds")
+    columns = ["layer", "type", "inputs", "output", "parameters", "multiply-adds"]
     print_table("Layers", columns, [*rows, total], right=columns[4:])
     if network.has_params:
-        columns = ("layer", "matrix", "shape", "learning rate", "momentum", "weight decay")
+        columns = ["layer", "matrix", "shape", "learning rate", "momentum", "weight decay", "also"]
         rows = [_group_row(group) for group in parameter_groups(network)]
-        print_table("Parameter groups", columns, rows, right=columns[3:])
+        shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+        print_table("Parameter groups", columns[:shown], [row[:shown] for row in rows], right=columns[3:6])
 
 
 def _layer_row(layer: Layer) -> Sequence[str]:
@@ -154,6 +157,19 @@ def _shape(layer: Layer) -> str:
 def _group_row(group: dict[str, Any]) -> Sequence[str]:
     shape = " x ".join(map(str, group["shape"]))
     if "shared_with" in group:
-        return (group["layer"], group["matrix"], shape, f"= {group['shared_with']}", "", "")
+        return (group["layer"], group["matrix"], shape, f"= {group['shared_with']}", "", "", "")
     rule = (f"{group[name]:g}" for name in ("learning_rate", "momentum", "weight_decay"))
-    return (group["layer"], group["matrix"], shape, *rule)
+    return (group["layer"], group["matrix"], shape, *rule, ", ".join(_also(group)))
+
+
+def _also(group: dict[str, Any]) -> Iterator[str]:
+    """Yield what else there is to a rule of update: a schedule, bounds, a period."""
+    if schedule := group["schedule"]:
+        values = ";".join(f"{name}={value:g}" for name, value in schedule["params"].items())
+        yield f"{schedule['type']}[{values}]"
+    for name, value in (group["limits"] or {}).items():
+        yield name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value:g}"
+    if group["decay"]:
+        yield f"decay {group['decay']}"
+    if group["update_period"] > 1:
+        yield f"every {group['update_period']} passes"

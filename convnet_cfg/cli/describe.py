@@ -35,5 +35,5 @@ def describe(prepared: Prepared, verbose: bool) -> None:
     )
     others = f"; by the parameter file also {', '.join(own)}" if own else ""
     click.echo(f"decay      {options.decay}: {DECAYS[options.decay].formula} ({LETTERS}){others}")
-    if network.dialect.deviation:
-        click.echo(f"deviation  {network.dialect.deviation}")
+    for deviation in network.deviations:
+        click.echo(f"deviation  {deviation}")

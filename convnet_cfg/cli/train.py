@@ -18,6 +18,7 @@ from convnet_cfg.cli.arguments import (
     Switch,
     absolute,
     find_pair,
+    reading_options,
     required,
 )
 from convnet_cfg.cli.output import say
@@ -139,13 +140,7 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     default="plain",
     help="Print cuda-convnet's own lines.",
 )
-@click.option(
-    "--lenient",
-    "reading",
-    flag_value="lenient",
-    help="Take likely mistakes in the files for warnings, as the original did.",
-)
-@click.option("--strict", "reading", flag_value="strict", help="Take warnings about the files for errors.")
+@reading_options
 @click.option(
     "--allow-init-func",
     "allowed_functions",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
-from convnet_cfg.language.layer_types import DataSpec, NeuronSpec
+from convnet_cfg.language.kinds import SourceRef
+from convnet_cfg.language.layer_types import NeuronSpec
 from convnet_cfg.language.network import Layer, Matrix
 from convnet_cfg.language.params import LayerParams, WeightParams
 from convnet_cfg.language.weight_types import WeightSpec
@@ -13,27 +14,26 @@ from convnet_cfg.language.wiring import Wired
 
 Params = Mapping[str, LayerParams | None]
 
+BIAS = -1  # the number of the bias among the matrices of a layer
+
 
 def assemble(
-    layers: Mapping[str, Wired], activations: Mapping[str, str], params: Params
+    layers: Mapping[str, Wired], activations: Mapping[str, str], params: Params, shares_biases: bool
 ) -> tuple[Layer, ...]:
-    """Return the layers in the original's order; whoever reads a layer with an activation reads that."""
+    """Return the layers, each behind its inputs; whoever reads a layer with an activation reads that.
+
+    `shares_biases`: a layer that takes its first matrix from another one takes the bias too.
+    """
     assembled: list[Layer] = []
     for wired in layers.values():
-        layer = _layer(wired, activations, params)
+        layer = _layer(wired, activations, params, shares_biases)
         assembled.append(layer)
         if wired.name in activations:
             assembled.append(_activation(activations[wired.name], wired, layer, params))
     return tuple(assembled)
 
 
-def data_dims(layers: Sequence[Layer]) -> tuple[int, ...]:
-    """Return the size of each data matrix that is read; 0 for those that are not."""
-    used = {layer.spec.data_index: layer.output.size for layer in layers if isinstance(layer.spec, DataSpec)}
-    return tuple(used.get(index, 0) for index in range(max(used, default=-1) + 1))
-
-
-def _layer(wired: Wired, activations: Mapping[str, str], params: Params) -> Layer:
+def _layer(wired: Wired, activations: Mapping[str, str], params: Params, shares_biases: bool) -> Layer:
     assert wired.declared.spec is not None
     assert wired.inputs is not None
     assert wired.output is not None
@@ -47,7 +47,8 @@ def _layer(wired: Wired, activations: Mapping[str, str], params: Params) -> Laye
         output=wired.output,
         params=params.get(wired.name),
         matrices=_with_rules(wired.matrices, params.get(wired.name)),
-        bias=_bias(wired, params.get(wired.name)),
+        bias=_bias(wired, params.get(wired.name), shares_biases),
+        devices=wired.devices,
     )
 
 
@@ -57,16 +58,18 @@ def _with_rules(matrices: tuple[Matrix, ...], params: LayerParams | None) -> tup
     return tuple(replace(matrix, rule=params.weight_rule(index)) for index, matrix in enumerate(matrices))
 
 
-def _bias(wired: Wired, params: LayerParams | None) -> Matrix | None:
+def _bias(wired: Wired, params: LayerParams | None, shared: bool) -> Matrix | None:
     spec = wired.declared.spec
-    if not isinstance(spec, WeightSpec) or wired.output is None:
+    if not isinstance(spec, WeightSpec) or not spec.has_bias or wired.output is None:
         return None
+    owner = wired.matrices[0].source
     return Matrix(
         spec.bias_shape(wired.output),
         deviation=0.0,
         mean=spec.initial_bias,
         function=spec.bias_function,
         rule=params.bias_rule() if isinstance(params, WeightParams) else None,
+        source=SourceRef(owner.layer, BIAS) if shared and owner and owner.layer != wired.name else None,
     )
 
 
@@ -82,4 +85,5 @@ def _activation(name: str, wired: Wired, layer: Layer, params: Params) -> Layer:
         output=source.output,
         params=params.get(name),
         implicit=True,
+        devices=layer.devices,
     )

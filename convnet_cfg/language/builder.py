@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convnet_cfg.errors import ConfigError, Place, Problem, Severity
+from convnet_cfg.errors import ConfigError, Place, Problem, Severity, UsageError, did_you_mean
 from convnet_cfg.language.activations import name_activations
-from convnet_cfg.language.assembly import assemble, data_dims
+from convnet_cfg.language.assembly import assemble
 from convnet_cfg.language.declaring import Declarations, declare_layers
-from convnet_cfg.language.dialects import Dialect, recognize
+from convnet_cfg.language.dialects import DIALECTS, Dialect
 from convnet_cfg.language.grammar import Section, read_sections
+from convnet_cfg.language.layer_types import DataSpec
+from convnet_cfg.language.markers import recognize
 from convnet_cfg.language.network import Network
 from convnet_cfg.language.parameters import read_parameters
 from convnet_cfg.language.params import LayerParams
-from convnet_cfg.language.wiring import DataDims, wire_layers
+from convnet_cfg.language.replicas import check_replicas
+from convnet_cfg.language.spec import Report
+from convnet_cfg.language.wiring import DataDims, Wired, wire_layers
 
 # What each way of reading makes of the severities: the ones that are errors.
 MODES: Mapping[str, frozenset[Severity]] = {
@@ -25,25 +29,38 @@ MODES: Mapping[str, frozenset[Severity]] = {
 }
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How two files are read.
+
+    `mode` is one of `MODES`. `dialect` is the name of one of `DIALECTS`; None: it is recognized. Averages
+    over windows at the border divide by the `average_divisor`: the `existing` pixels, or the `nominal` number
+    of pixels of a window; None: as the dialect has it.
+    """
+
+    mode: str = "default"
+    dialect: str | None = None
+    average_divisor: str | None = None
+
+
 def load_network(
     layers: str | Path,
     params: str | Path | None = None,
     *,
     data_dims: DataDims | Sequence[int],
     classes: int | None = None,
-    mode: str = "default",
+    reading: Reading = Reading(),
 ) -> Network:
     """Read a layer definition, and the layer parameters if given, into a checked network.
 
     `data_dims` has the values for each case of every data matrix (`dataIdx`), as a sequence or a function
-    that returns None for "unknown"; `classes` is the number of labels that the data have; `mode` is one of
-    `MODES`.
+    that returns None for "unknown"; `classes` is the number of labels that the data have.
 
     Raises:
-        UsageError: a file cannot be read.
+        UsageError: a file cannot be read, or there is no such dialect.
         ConfigError: everything that is wrong with the files.
     """
-    return build_network(read_pair(layers, params), data_dims, classes, mode)
+    return build_network(read_pair(layers, params, reading), data_dims, classes)
 
 
 @dataclass(frozen=True)
@@ -51,20 +68,22 @@ class Pair:
     """What both files say of each layer on its own, and the problems in that."""
 
     layers_path: str
+    reading: Reading
     dialect: Dialect
     recognized_by: str
     declarations: Declarations
     activations: Mapping[str, str]
     params: Mapping[str, LayerParams | None] | None  # None: no parameter file
+    param_sections: Mapping[str, Section]
     problems: tuple[Problem, ...]
 
 
-def read_pair(layers: str | Path, params: str | Path | None = None) -> Pair:
+def read_pair(layers: str | Path, params: str | Path | None = None, reading: Reading = Reading()) -> Pair:
     """Read a layer definition, and the layer parameters if given, without regard to the data.
 
     Raises:
-        UsageError: a file cannot be read.
-        ConfigError: the files are no configuration files, or are for a program not supported yet.
+        UsageError: a file cannot be read, or there is no such dialect.
+        ConfigError: the files are no configuration files, or are for a program that is not supported.
     """
     problems: list[Problem] = []
     layer_sections = _read(layers, problems)
@@ -73,34 +92,62 @@ def read_pair(layers: str | Path, params: str | Path | None = None) -> Pair:
         raise ConfigError(problems)
     if not layer_sections:
         raise ConfigError([Problem(Place(str(layers), 1), None, "no [layer] in this file"), *problems])
-    dialect, reason = _recognize(layer_sections, param_sections or {}, problems)
+    dialect, reason = _recognize(layer_sections, param_sections or {}, reading.dialect, problems)
     declarations = declare_layers(layer_sections, dialect, problems)
     activations = name_activations(declarations, problems)
     values = None
     if params is not None and param_sections is not None:
         values = read_parameters(param_sections, str(params), declarations, activations, dialect, problems)
-    return Pair(str(layers), dialect, reason, declarations, activations, values, tuple(problems))
+    return Pair(
+        layers_path=str(layers),
+        reading=reading,
+        dialect=dialect,
+        recognized_by=reason,
+        declarations=declarations,
+        activations=activations,
+        params=values,
+        param_sections=param_sections or {},
+        problems=tuple(problems),
+    )
 
 
-def build_network(
-    pair: Pair, dims: DataDims | Sequence[int], classes: int | None = None, mode: str = "default"
-) -> Network:
+def build_network(pair: Pair, dims: DataDims | Sequence[int], classes: int | None = None) -> Network:
     """Return the network that a pair describes for data of the given sizes; see `load_network`."""
     problems = list(pair.problems)
-    layers = wire_layers(pair.declarations, as_function(dims), classes, problems)
+    layers = wire_layers(pair.declarations, pair.dialect, as_function(dims), classes, problems)
+    check_replicas(layers, problems)
+    _check_params(pair, layers, problems)
     problems.sort(key=_reading_order(pair.layers_path))
-    reported = [_as_reported(problem, mode) for problem in problems]
+    reported = [_as_reported(problem, pair.reading.mode) for problem in problems]
     if any(problem.severity is Severity.ERROR for problem in reported):
         raise ConfigError([problem for problem in reported if problem.severity is not Severity.NOTE])
-    finished = assemble(layers, pair.activations, pair.params or {})
+    divisor = pair.reading.average_divisor
     return Network(
         dialect=pair.dialect,
         recognized_by=pair.recognized_by,
-        layers=finished,
-        data_dims=data_dims(finished),
+        layers=assemble(layers, pair.activations, pair.params or {}, pair.dialect.shares_biases),
+        data_dims=_used_dims(layers, as_function(dims)),
+        nominal_average=divisor == "nominal" if divisor else pair.dialect.nominal_average,
         remarks=tuple(reported),
         has_params=pair.params is not None,
     )
+
+
+def _check_params(pair: Pair, layers: Mapping[str, Wired], problems: list[Problem]) -> None:
+    """Report what only the inputs of a layer show to be wrong in its parameters."""
+    for layer in layers.values():
+        params = (pair.params or {}).get(layer.name)
+        if layer.declared.spec is None or layer.inputs is None or params is None:
+            continue
+        section = pair.param_sections.get(layer.name, layer.declared.section)
+        layer.declared.spec.check_params(params, layer.inputs, Report(problems, section))
+
+
+def _used_dims(layers: Mapping[str, Wired], dims: DataDims) -> tuple[int, ...]:
+    """Return the size of each data matrix that is read; 0 for those that are not."""
+    specs = [layer.declared.spec for layer in layers.values()]
+    used = {spec.data_index for spec in specs if isinstance(spec, DataSpec)}
+    return tuple((dims(index) or 0) if index in used else 0 for index in range(max(used, default=-1) + 1))
 
 
 def _as_reported(problem: Problem, mode: str) -> Problem:
@@ -118,13 +165,20 @@ def as_function(dims: DataDims | Sequence[int]) -> DataDims:
 
 
 def _recognize(
-    layers: Mapping[str, Section], params: Mapping[str, Section], problems: Sequence[Problem]
+    layers: Mapping[str, Section],
+    params: Mapping[str, Section],
+    given: str | None,
+    problems: Sequence[Problem],
 ) -> tuple[Dialect, str]:
+    if given is not None:
+        if given not in DIALECTS:
+            names = ", ".join(DIALECTS)
+            raise UsageError(f"no dialect {given!r}{did_you_mean(given, DIALECTS)}: there are {names}")
+        return DIALECTS[given], "as asked for"
     recognized = recognize(layers, params)
     if isinstance(recognized, Problem):
         raise ConfigError([recognized, *problems])
-    dialect, found = recognized
-    return dialect, f"[{found.section}] has {found.what} ({found.place})" if found else "only v1 keys"
+    return recognized
 
 
 def _reading_order(first_file: str) -> Callable[[Problem], tuple[bool, str, int, int]]:

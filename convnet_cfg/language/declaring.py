@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from convnet_cfg.errors import ConfigError, Problem, did_you_mean
-from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.cost_types import CostSpec
+from convnet_cfg.language.dialects import DeviceList, Dialect, OneDevice
 from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.kinds import shorten
-from convnet_cfg.language.layer_types import CostSpec, LayerSpec
+from convnet_cfg.language.layer_types import DataSpec, LayerSpec
 from convnet_cfg.language.spec import Report, key_names, read_spec
 from convnet_cfg.language.unknown_keys import check_defaults, check_keys
 
@@ -22,6 +23,7 @@ class Declared:
     type: str = ""  # empty where it is missing or unknown
     spec: LayerSpec | None = None
     input_names: tuple[str, ...] | None = None  # the spec's or, without one, those in the file
+    devices: tuple[int, ...] | None = None  # where a dialect places each layer
 
     @property
     def name(self) -> str:
@@ -44,15 +46,17 @@ def declare_layers(
     layers = {name: _declare(section, dialect, problems) for name, section in sections.items()}
     if all(layer.type for layer in layers.values()):  # else nobody knows all keys
         types = [dialect.layer_types[layer.type] for layer in layers.values()]
-        known = [name for spec_type in types for name in definition_keys(spec_type)]
-        elsewhere = [name for spec_type in types for name in key_names(spec_type.params)]
+        known = [name for spec_type in types for name in definition_keys(spec_type, dialect)]
+        elsewhere = [name for spec_type in types for name in key_names(spec_type.params, dialect)]
         check_defaults(sections.values(), known, elsewhere, dialect, problems)
     return layers
 
 
-def definition_keys(spec_type: type[LayerSpec]) -> list[str]:
+def definition_keys(spec_type: type[LayerSpec], dialect: Dialect) -> list[str]:
     """Return the keys of a layer in the definition file."""
-    return ["type", *key_names(spec_type)]
+    placed = dialect.placement is not None and not issubclass(spec_type, DataSpec)
+    placement = key_names(dialect.placement, dialect) if dialect.placement and placed else []
+    return ["type", *key_names(spec_type, dialect), *placement]
 
 
 def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Declared:
@@ -61,9 +65,21 @@ def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Dec
     spec_type = _spec_type(section, dialect, report)
     if spec_type is None:
         return Declared(section, input_names=names)
-    check_keys(section, definition_keys(spec_type), key_names(spec_type.params), dialect, report)
-    spec = read_spec(spec_type, section, report, len(names) if names is not None else None)
-    return Declared(section, spec_type.type_name, spec, spec.inputs if spec is not None else names)
+    known = definition_keys(spec_type, dialect)
+    check_keys(section, known, key_names(spec_type.params, dialect), dialect, report)
+    spec = read_spec(spec_type, section, report, dialect, len(names) if names is not None else None)
+    if spec is not None:
+        spec, names = spec.refined(), spec.inputs
+    return Declared(section, spec_type.type_name, spec, names, _devices(section, dialect, report))
+
+
+def _devices(section: Section, dialect: Dialect, report: Report) -> tuple[int, ...] | None:
+    if dialect.placement is None:
+        return None
+    placed = read_spec(dialect.placement, section, report, dialect)
+    if isinstance(placed, OneDevice):
+        return (placed.device,) if placed.device is not None else None
+    return placed.devices if isinstance(placed, DeviceList) else None
 
 
 def input_names(section: Section) -> tuple[str, ...] | None:
@@ -86,7 +102,9 @@ def _spec_type(section: Section, dialect: Dialect, report: Report) -> type[Layer
         hint = did_you_mean("type", section.entries).replace("did you mean", "is it meant by")
         report.error(f"type is missing: expected one of {', '.join(known)}{hint}")
         return None
-    if entry.text not in known:
+    if entry.text in dialect.refused:
+        report.error(f"type={entry.text} is not supported: {dialect.refused[entry.text]}", "type")
+    elif entry.text not in known:
         hint = did_you_mean(entry.text, known) or f" (expected one of {', '.join(known)})"
         report.error(f"unknown type {shorten(entry.text)!r}{hint}", "type")
     return known.get(entry.text)

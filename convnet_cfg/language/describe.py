@@ -7,34 +7,35 @@ among them; whatever else is ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from math import isqrt
 from typing import Any
 
 from convnet_cfg.errors import Problem, Severity
-from convnet_cfg.language import layer_types as types
+from convnet_cfg.language.derived import derived_values
+from convnet_cfg.language.dialects import OneDevice
 from convnet_cfg.language.kinds import FunctionCall, SourceRef
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.network import Layer, Matrix, Network
-from convnet_cfg.language.neurons import V1_NEURONS, Neuron
-from convnet_cfg.language.old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
-from convnet_cfg.language.params import NormParams, WeightParams
+from convnet_cfg.language.neurons import Neuron
+from convnet_cfg.language.params import AlexNetParams, CostParams, UpdateRule, WeightParams
+from convnet_cfg.language.schedules import Schedule
 from convnet_cfg.language.spec import declared_keys
-from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, FullSpec, LocalSpec, WeightSpec
+from convnet_cfg.language.weight_types import WeightSpec
 
 Values = dict[str, Any]
 
 
 def describe(network: Network) -> Values:
     """Return everything that there is to say of a network, ready for JSON."""
-    numbers = {layer.name: number for number, layer in enumerate(network.layers)}
+    layers = network.in_file_order()
+    numbers = {layer.name: number for number, layer in enumerate(layers)}
     return {
         "status": "ok",
         "dialect": network.dialect.name,
         "recognized_by": network.recognized_by,
-        "deviation": network.dialect.deviation,
+        "deviations": list(network.deviations),
         "data_dims": list(network.data_dims),
         "num_classes": _classes(network),
-        "layers": [_describe_layer(layer, network.has_params, numbers) for layer in network.layers],
+        "layers": [_describe_layer(layer, network, numbers) for layer in layers],
         "groups": list(parameter_groups(network)),
         "totals": {
             "parameters": sum(layer.parameters for layer in network.layers),
@@ -68,7 +69,26 @@ def _describe_group(layer: Layer, name: str, matrix: Matrix) -> Values:
     values: Values = {"layer": layer.name, "matrix": name, "shape": list(matrix.shape)}
     if matrix.source is not None:
         return {**values, "shared_with": f"{matrix.source.layer}[{matrix.source.number}]"}
-    return {**values, **(vars(matrix.rule) if matrix.rule else {})}
+    return {**values, **(_rule_values(matrix.rule) if matrix.rule else {})}
+
+
+def _rule_values(rule: UpdateRule) -> Values:
+    limits = {name: value for name, value in vars(rule.limits).items() if value} if rule.limits else {}
+    return {
+        "learning_rate": rule.learning_rate,
+        "schedule": _schedule_values(rule.schedule) if rule.schedule.type else None,
+        "momentum": rule.momentum,
+        "weight_decay": rule.weight_decay,
+        "decay": rule.decay,
+        "limits": limits or None,
+        "update_period": rule.period,
+    }
+
+
+def _schedule_values(schedule: Schedule) -> Values:
+    names = schedule.type.parameters if schedule.type else {}
+    values = dict(zip(names, schedule.values, strict=True))
+    return {"type": schedule.name, "params": {"base": schedule.base, **values}}
 
 
 def _classes(network: Network) -> int | dict[str, int] | None:
@@ -79,18 +99,20 @@ def _classes(network: Network) -> int | dict[str, int] | None:
     return found.pop() if found else None
 
 
-def _describe_layer(layer: Layer, has_params: bool, numbers: Mapping[str, int]) -> Values:
+def _describe_layer(layer: Layer, network: Network, numbers: Mapping[str, int]) -> Values:
     values: Values = {"name": layer.name, "type": layer.type, "implicit": layer.implicit}
     values |= _file_values(layer.spec)
     values["outputs"] = layer.output.size
     if layer.inputs:
         values["inputs"] = [source.name for source in layer.inputs]
         values["numInputs"] = [source.output.size for source in layer.inputs]
-    if has_params:
-        values |= _param_values(layer)
-    values |= DERIVED[type(layer.spec)](layer, layer.spec)
+    if network.has_params:
+        values |= _param_values(layer, bool(network.dialect.schedules))
+    values |= derived_values(layer)
     if isinstance(layer.spec, WeightSpec):
         values |= _weight_values(layer, layer.spec, numbers)
+    if network.dialect.placement:
+        values |= _placement(layer, network)
     return {**values, "parameters": layer.parameters, "multiply_adds": layer.multiply_adds}
 
 
@@ -98,7 +120,7 @@ def _file_values(spec: LayerSpec) -> Values:
     return {key.name: _plain(getattr(spec, field)) for field, key in declared_keys(type(spec)).items()}
 
 
-def _param_values(layer: Layer) -> Values:
+def _param_values(layer: Layer, scheduled: bool) -> Values:
     """What the parameter file says; `gradConsumer`: something here is trained."""
     params = layer.params
     values: Values = {"dropout": 0.0, "gradConsumer": False}
@@ -106,9 +128,34 @@ def _param_values(layer: Layer) -> Values:
         values |= {
             key.name: _plain(getattr(params, field)) for field, key in declared_keys(type(params)).items()
         }
-    if isinstance(params, WeightParams):
-        values["gradConsumer"] = any(rate > 0 for rate in (*params.weight_rates, params.bias_rate))
+    if scheduled and isinstance(params, CostParams):
+        values["gradConsumer"] = params.coefficient > 0
+    if not isinstance(params, WeightParams):
+        return values
+    rates = (*params.weight_rates, params.bias_rate)
+    values["gradConsumer"] = any(rate.base > 0 for rate in rates)
+    if scheduled:
+        *weights, values["epsB"] = map(_schedule_values, rates)
+        values["epsW"] = weights
+    if isinstance(params, AlexNetParams):
+        values |= {"schedW": _shape_values(params.weight_shape), "schedB": _shape_values(params.bias_shape)}
     return values
+
+
+def _shape_values(shape: Schedule) -> Values:
+    """A schedule without its base, as the 2012 AlexNet program had it, with the noise that it never has."""
+    if shape.type is None:
+        return {"type": "default", "params": {}}
+    values = dict(zip(shape.type.parameters, shape.values, strict=True))
+    return {"type": shape.name, "params": {**values, "noiseStdev": 0.0}}
+
+
+def _placement(layer: Layer, network: Network) -> Values:
+    """Where the layer was; data were where they were wanted."""
+    if network.dialect.placement is OneDevice:
+        return {"gpu": layer.devices[0] if layer.devices else -1}
+    replicas = len(layer.devices) or max(len(other.devices) for other in network.consumers(layer.name))
+    return {"gpu": list(layer.devices) or [-1], "numReplicas": replicas}
 
 
 def _plain(value: Any) -> Any:
@@ -131,111 +178,15 @@ PLAIN: Mapping[type, Callable[[Any], Any]] = {
     Neuron: lambda neuron: neuron.text,
     FunctionCall: _call_text,
     SourceRef: _source_text,
+    Schedule: lambda schedule: schedule.base,
 }
-
-
-def _nothing(layer: Layer, spec: LayerSpec) -> Values:
-    return {}
-
-
-def _image(layer: Layer, spec: Any) -> Values:
-    pixels = layer.inputs[0].output.size // spec.channels
-    return {"channels": spec.channels, "imgPixels": pixels, "imgSize": isqrt(pixels)}
-
-
-def _neuron(layer: Layer, spec: types.NeuronSpec) -> Values:
-    kind = V1_NEURONS[spec.neuron.name]
-    described = {
-        "type": spec.neuron.name,
-        "params": dict(zip(kind.parameters, spec.neuron.parameters, strict=True)),
-        "usesInputs": kind.uses_inputs,
-        "usesActs": kind.uses_acts,
-    }
-    return {"neuron": described}
-
-
-def _sum(layer: Layer, spec: types.SumSpec) -> Values:
-    return {"coeffs": list(spec.coefficients or [1.0] * len(layer.inputs))}
-
-
-def _pool(layer: Layer, spec: types.PoolSpec) -> Values:
-    image = _image(layer, spec)
-    return {**image, "outputsX": spec.output_side(image["imgSize"])}
-
-
-def _norm(layer: Layer, spec: types.NormSpec) -> Values:
-    values = _image(layer, spec)
-    if isinstance(layer.params, NormParams):
-        values["scale"] = spec.effective_scale(layer.params.scale)
-    return values
-
-
-def _nailbed(layer: Layer, spec: types.NailbedSpec) -> Values:
-    image, outputs = _image(layer, spec), layer.output.image
-    side = outputs.side if outputs else 0
-    start = (image["imgSize"] - spec.stride * (side - 1)) // 2
-    return {**image, "outputsX": side, "start": start}
-
-
-def _resize(layer: Layer, spec: types.ResizeSpec) -> Values:
-    return {**_image(layer, spec), "tgtSize": layer.output.image.side if layer.output.image else 0}
-
-
-def _filters(layer: Layer, spec: FilterSpec) -> Values:
-    inputs = range(len(layer.inputs))
-    pixels = [source.output.size // spec.channels[index] for index, source in enumerate(layer.inputs)]
-    side = layer.output.image.side if layer.output.image else 0
-    return {
-        "filters": spec.total_filters(),
-        "filterPixels": [size**2 for size in spec.sizes],
-        "filterChannels": [spec.filter_channels(index) for index in inputs],
-        "filterConns": [_connections(spec, index) for index in inputs],
-        "imgPixels": pixels,
-        "imgSize": [isqrt(number) for number in pixels],
-        "modules": side**2,
-        "modulesX": side,
-        "overSample": [spec.oversampling(index) for index in inputs],
-        "padding": [-padding for padding in spec.paddings],
-    }
-
-
-def _connections(spec: FilterSpec, index: int) -> Any:
-    """Random ones differ from run to run: only their number is known."""
-    return {"__len__": spec.groups[index] * spec.filter_channels(index)} if spec.sparse[index] else []
 
 
 def _weight_values(layer: Layer, spec: WeightSpec, numbers: Mapping[str, int]) -> Values:
-    assert layer.bias is not None
     return {
         "weights": [list(matrix.shape) for matrix in layer.matrices],
-        "biases": list(layer.bias.shape),
+        **({"biases": list(layer.bias.shape)} if layer.bias is not None else {}),
+        "weightSourceLayers": [ref.layer if ref else "" for ref in spec.sources],
         "weightSourceLayerIndices": [numbers[ref.layer] if ref else -1 for ref in spec.sources],
         "weightSourceMatrixIndices": [ref.number if ref else -1 for ref in spec.sources],
     }
-
-
-# What the original worked out for each type, beside what the files say.
-DERIVED: Mapping[type[LayerSpec], Callable[[Layer, Any], Values]] = {
-    types.DataSpec: _nothing,
-    FullSpec: _nothing,
-    ConvSpec: _filters,
-    LocalSpec: _filters,
-    types.SoftmaxSpec: _nothing,
-    types.SumSpec: _sum,
-    types.MaxSpec: _nothing,
-    types.NeuronSpec: _neuron,
-    types.PoolSpec: _pool,
-    types.ResponseNormSpec: _norm,
-    types.ContrastNormSpec: _norm,
-    types.CrossMapNormSpec: _norm,
-    OldResponseNormSpec: _norm,
-    OldContrastNormSpec: _norm,
-    OldCrossMapNormSpec: _norm,
-    types.NailbedSpec: _nailbed,
-    types.BlurSpec: _image,
-    types.ResizeSpec: _resize,
-    types.YuvSpec: _image,
-    types.LabSpec: _image,
-    types.LogregSpec: _nothing,
-    types.SquaresSpec: _nothing,
-}

@@ -1,279 +1,351 @@
-"""Which program a pair of files was written for, and what that program knew.
-
-A dialect is a table of layer types. Which one a pair is in is decided by `MARKERS`: the first marker found
-in the files decides (spec: forks.md section 0, differences.md section 2).
-"""
+"""What each program's language was: data, each dialect as what it adds to and changes in another one."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any
 
-from convnet_cfg.errors import Place, Problem
-from convnet_cfg.language import layer_types
-from convnet_cfg.language.grammar import Entry, Section
+from convnet_cfg.errors import Severity
+from convnet_cfg.language import cost_types as costs
+from convnet_cfg.language import fork_types as forks
+from convnet_cfg.language import layer_types as v1
+from convnet_cfg.language import neurons as activations
+from convnet_cfg.language import v2_types as v2
+from convnet_cfg.language.alexnet_types import (
+    AlexNetConvSpec,
+    AlexNetFullSpec,
+    AlexNetLocalSpec,
+    AlexNetPoolSpec,
+    HalfSpec,
+)
+from convnet_cfg.language.historic_types import (
+    OldContrastNormSpec,
+    OldConvSpec,
+    OldCrossMapNormSpec,
+    OldFullSpec,
+    OldLocalSpec,
+    OldPoolSpec,
+    OldResponseNormSpec,
+    OldSumSpec,
+)
+from convnet_cfg.language.kinds import Kind, Syntax, at_least
 from convnet_cfg.language.layer_types import LayerSpec, as_table
-from convnet_cfg.language.old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
-from convnet_cfg.language.spec import key_names
+from convnet_cfg.language.neurons import V1_SYNTAX, V2_SYNTAX, NeuronType, NumberSyntax, neuron_kind
+from convnet_cfg.language.schedules import (
+    EMDRP_SCHEDULES,
+    V2_SCHEDULES,
+    ScheduleType,
+    constant_kind,
+    schedule_kind,
+)
+from convnet_cfg.language.spec import Ignored, key, key_names
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 
-Sections = Mapping[str, Section]
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceList:
+    """`gpu` of v2: a replica of the layer on each of these devices."""
+
+    devices: tuple[int, ...] | None = key("gpu", at_least(0), is_list=True, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneDevice:
+    """`gpu` of the 2012 AlexNet program: where the layer was."""
+
+    device: int | None = key("gpu", at_least(0), default=None)
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One program's language; `title` is its name for people, `deviation` what we do otherwise."""
+    """One program's language.
+
+    `title` is its name for people. `placement` declares the keys that every layer but data has beside those
+    of its type. `deviations` say what we do otherwise than that program.
+    """
 
     name: str
     title: str
     layer_types: Mapping[str, type[LayerSpec]]
-    deviation: str | None = None
+    neurons: Mapping[str, NeuronType] = field(default_factory=lambda: activations.V1_NEURONS)
+    number_syntax: NumberSyntax = V1_SYNTAX
+    schedules: Mapping[str, ScheduleType] = field(default_factory=dict)  # none: rates are plain numbers
+    broadcasts: bool = False  # one value stands for all inputs of a layer
+    activations_last: bool = False  # layers made from the key `neuron` come behind all others
+    nominal_divisor: bool = (
+        False  # gradients are divided by the size of a full minibatch, also in a short one
+    )
+    nominal_average: bool = False  # averages divide by all pixels of a window, inside the image or not
+    shared_rates: bool = True  # each use of a shared matrix has a rate of its own
+    shares_biases: bool = False  # `weightSource` shares the bias too
+    unused_layers: Severity = Severity.ERROR  # layers that no other layer reads
+    placement: type[Any] | None = None
+    ignored: Mapping[str, Ignored] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(
+        default_factory=dict
+    )  # types that its parser knew, and why there is no such layer
+    deviations: tuple[str, ...] = ()
+
+    @cached_property
+    def kinds(self) -> Mapping[Syntax, Kind]:
+        """How this program wrote activations and learning rates."""
+        return {
+            Syntax.NEURON: neuron_kind(self.neurons, self.number_syntax),
+            Syntax.REQUIRED_NEURON: neuron_kind(self.neurons, self.number_syntax, required=True),
+            Syntax.RATE: schedule_kind(self.schedules) if self.schedules else constant_kind(),
+        }
 
     @cached_property
     def keys(self) -> frozenset[str]:
         """The keys of all layer types in both files, lower-cased."""
-        return frozenset(
-            name.lower()
-            for spec in self.layer_types.values()
-            for name in (*key_names(spec), *key_names(spec.params))
-        )
+        declarations = [self.placement] if self.placement else []
+        for spec in self.layer_types.values():
+            declarations += [spec, spec.params]
+        return frozenset(name.lower() for each in declarations for name in key_names(each, self))
 
 
-V1_TYPES = as_table(
-    layer_types.DataSpec,
-    FullSpec,
-    ConvSpec,
-    LocalSpec,
-    layer_types.SoftmaxSpec,
-    layer_types.SumSpec,
-    layer_types.MaxSpec,
-    layer_types.NeuronSpec,
-    layer_types.PoolSpec,
-    layer_types.ResponseNormSpec,
-    layer_types.ContrastNormSpec,
-    layer_types.CrossMapNormSpec,
-    layer_types.NailbedSpec,
-    layer_types.BlurSpec,
-    layer_types.ResizeSpec,
-    layer_types.YuvSpec,
-    layer_types.LabSpec,
-    layer_types.LogregSpec,
-    layer_types.SquaresSpec,
+def derive(base: Dialect, name: str, title: str, *types: type[LayerSpec], **changes: Any) -> Dialect:
+    """Return a dialect that adds layer types to another one, or replaces those of the same name."""
+    table = {**base.layer_types, **as_table(*types)}
+    return replace(base, name=name, title=title, layer_types=table, deviations=(), **changes)
+
+
+V1 = Dialect(
+    "v1",
+    "cuda-convnet",
+    as_table(
+        v1.DataSpec,
+        FullSpec,
+        ConvSpec,
+        LocalSpec,
+        v1.SoftmaxSpec,
+        v1.SumSpec,
+        v1.MaxSpec,
+        v1.NeuronSpec,
+        v1.PoolSpec,
+        v1.ResponseNormSpec,
+        v1.ContrastNormSpec,
+        v1.CrossMapNormSpec,
+        v1.NailbedSpec,
+        v1.BlurSpec,
+        v1.ResizeSpec,
+        v1.YuvSpec,
+        v1.LabSpec,
+        costs.LogregSpec,
+        costs.SquaresSpec,
+    ),
+    refused={"rscale": "cuda-convnet's parser knew this type, but the program did not"},
+)
+V1_DROPOUT = derive(V1, "v1+dropout", "cuda-convnet with dropout")
+HISTORIC = derive(
+    V1,
+    "historic-v1",
+    "cuda-convnet before June 2012",
+    OldFullSpec,
+    OldConvSpec,
+    OldLocalSpec,
+    OldPoolSpec,
+    OldSumSpec,
+    OldResponseNormSpec,
+    OldContrastNormSpec,
+    OldCrossMapNormSpec,
+    neurons=activations.HISTORIC_NEURONS,
+    number_syntax=activations.HISTORIC_SYNTAX,
+    nominal_average=True,
 )
 
-V1 = Dialect("v1", "cuda-convnet", V1_TYPES)
-V1_DROPOUT = Dialect("v1+dropout", "cuda-convnet with dropout", V1_TYPES)
-ARCHAIC = Dialect(
-    "archaic-v1",
-    "cuda-convnet before 2012-06",
-    {**V1_TYPES, **as_table(OldResponseNormSpec, OldContrastNormSpec, OldCrossMapNormSpec)},
-    deviation="average pooling and cnorm divide by the pixels inside the image, as since 2012-07-17; "
-    "programs before that date divided by the nominal window",
+TUNING = Ignored("it only tuned the GPU kernels", Severity.NOTE)
+V2_IGNORES = {
+    "partialsum": TUNING,
+    "randsparse": Ignored("cuda-convnet2 ignored it: this network is not sparse"),
+    "filterchannels": Ignored("cuda-convnet2 ignored it"),
+    "initcfunc": Ignored("cuda-convnet2 ignored it"),
+    "dropout": Ignored(
+        "cuda-convnet2 ignored it: nothing is dropped; it has layers of type dropout for that"
+    ),
+}
+V2 = derive(
+    V1,
+    "v2",
+    "cuda-convnet2",
+    v2.PartDataSpec,
+    v2.FullV2Spec,
+    v2.BlockSpec,
+    v2.ConvV2Spec,
+    v2.LocalV2Spec,
+    v2.SumV2Spec,
+    v2.PoolV2Spec,
+    v2.ChannelPoolSpec,
+    v2.ResponseNormV2Spec,
+    v2.ContrastNormV2Spec,
+    v2.CrossMapNormV2Spec,
+    v2.ConcatSpec,
+    v2.PassSpec,
+    v2.InvertedDropoutSpec,
+    v2.DropoutSpec,
+    v2.FlipSpec,
+    v2.CropSpec,
+    v2.RandomScaleSpec,
+    costs.ParentLogregSpec,
+    costs.ParentSquaresSpec,
+    costs.CrossEntropySpec,
+    costs.BinaryCrossEntropySpec,
+    costs.DetectionCrossEntropySpec,
+    neurons=activations.V2_NEURONS,
+    number_syntax=V2_SYNTAX,
+    schedules=V2_SCHEDULES,
+    broadcasts=True,
+    activations_last=True,
+    nominal_divisor=True,
+    shared_rates=False,
+    placement=DeviceList,
+    ignored=V2_IGNORES,
+    refused={"sum": "cuda-convnet2's parser knew this type, but the program did not"},
 )
 
-HISTORIC = "cuda-convnet of 2011"
-V2 = "cuda-convnet2"
-ALEXNET = "the 2012 AlexNet program"
-DROPCONNECT = "the DropConnect branch"
-NIN = "the Network in Network fork"
-
-
-class Found(NamedTuple):
-    """What a marker saw, and where."""
-
-    what: str
-    place: Place
-    section: str
-
-
-Finder = Callable[[Sections, Sections], Found | None]
-
-
-class Marker(NamedTuple):
-    """The dialect, or the title of a program not supported yet, that a finding decides for."""
-
-    dialect: Dialect | str
-    find: Finder
-
-
-def _entries(sections: Sections) -> Iterator[tuple[Section, str, Entry]]:
-    for section in sections.values():
-        for key, entry in section.all_entries().items():
-            yield section, key, entry
-
-
-def _type_of(section: Section) -> str:
-    entry = section.all_entries().get("type")
-    return entry.text if entry else ""
-
-
-def _has_keys(layers: Sections, if_any: str | None, unless_any: str | None) -> bool:
-    """Return whether some layer has the key `if_any`, and none has `unless_any`."""
-    present = {key for _, key, _ in _entries(layers)}
-    return unless_any not in present and (if_any is None or if_any in present)
-
-
-def types(*names: str, if_any: str | None = None, unless_any: str | None = None) -> Finder:
-    """Find a layer of one of the types."""
-
-    def find(layers: Sections, params: Sections) -> Found | None:
-        if not _has_keys(layers, if_any, unless_any):
-            return None
-        for section, key, entry in _entries(layers):
-            if key == "type" and entry.text in names:
-                return Found(f"type {entry.text!r}", entry.value_place, section.name)
-        return None
-
-    return find
-
-
-def keys(
-    *names: str, of: tuple[str, ...] | None = None, if_any: str | None = None, unless_any: str | None = None
-) -> Finder:
-    """Find a key of the definition file, lower-cased; `of`: only in layers of these types."""
-
-    def find(layers: Sections, params: Sections) -> Found | None:
-        if not _has_keys(layers, if_any, unless_any):
-            return None
-        for section, key, entry in _entries(layers):
-            if key in names and (of is None or _type_of(section) in of):
-                return Found(f"key {entry.key!r}", entry.place, section.name)
-        return None
-
-    return find
-
-
-def values(key_name: str, pattern: str) -> Finder:
-    """Find a value of the definition file that matches a pattern."""
-
-    def find(layers: Sections, params: Sections) -> Found | None:
-        for section, key, entry in _entries(layers):
-            if key == key_name and re.match(pattern, entry.text):
-                return Found(f"{entry.key} {entry.text!r}", entry.value_place, section.name)
-        return None
-
-    return find
-
-
-def param_keys(*names: str, pattern: str = "", of: tuple[str, ...] | None = None) -> Finder:
-    """Find a key of the parameter file, in a section that has a layer, whose value matches a pattern."""
-
-    def find(layers: Sections, params: Sections) -> Found | None:
-        for section, key, entry in _entries(params):
-            layer = layers.get(section.name.removesuffix("_neuron"))
-            if layer is None or (of is not None and _type_of(layer) not in of):
-                continue
-            if key in names and re.search(pattern, entry.text):
-                return Found(f"key {entry.key!r}", entry.place, section.name)
-        return None
-
-    return find
-
-
-def keys_anywhere(*names: str) -> Finder:
-    """Find a key of either file, even where it has no effect: the author's program had it."""
-
-    def find(layers: Sections, params: Sections) -> Found | None:
-        for section, key, entry in (*_entries(params), *_entries(layers)):
-            if key in names:
-                return Found(f"key {entry.key!r}", entry.place, section.name)
-        return None
-
-    return find
-
-
-NORMS = ("rnorm", "cnorm", "cmrnorm")
-AX_SCHEDULE = r"^\w+$|^\w+\[\w+=[^,\]]+(,\w+=[^,\]]+)*\]$"
-NO_AX_SCHEDULE = rf"^(?!{AX_SCHEDULE})"
-
-MARKERS: tuple[Marker, ...] = (
-    Marker(NIN, types("cccp", "ffc", "cost.gsinlabel")),
-    Marker(NIN, values("neuron", r"dropout\s*\[")),
-    Marker(NIN, param_keys("k", of=NORMS)),
-    Marker(DROPCONNECT, types("fcdropo", "fcdropc", "fcdropcf", "fcdrop")),
-    Marker("the fork alemagnani/cuda-convnet", types("union")),
-    Marker("the fork zixu1986/Doubly_Stochastic_Gradients", types("randft", "sep")),
-    Marker("the fork civilman628/pyconvnet", types("eltconcat")),
-    Marker("the fork Cysu/cuda-convnet", types("condprob", "cost.binxent")),
-    Marker("the fork elhuhdron/emdrp", types("cost.ice", "cost.normp")),
-    Marker("the fork zhaofang0627/cuda-convnet-for-hashing", types("cost.locrank")),
-    Marker(
-        ALEXNET,
-        types("hs", "treefc", "cost.crossent2", "cost.rflickr", "cost.msm", "cost.gsum2", "cost.tica"),
-    ),
-    Marker(ALEXNET, param_keys("schedw", "schedb", pattern=AX_SCHEDULE)),
-    Marker(ALEXNET, param_keys("quantf", "quantb")),
-    # `linear[1,1]`, as two published files have it, was refused by that program and ignored by v1.
-    Marker(V1, param_keys("schedw", "schedb", pattern=NO_AX_SCHEDULE)),
-    Marker(ALEXNET, keys("gpu", if_any="partialsum", unless_any="sumwidth")),
-    Marker(
-        "the fork civilman628/pyconvnet", types("dropout", "dropout2", if_any="partialsum", unless_any="gpu")
-    ),
-    Marker(HISTORIC, keys("numfilters", "numoutputs", "subsx", "crossmap")),
-    Marker(HISTORIC, values("neuron", r"abstanh\s*\[|tanh\s*\(")),
-    Marker(HISTORIC, types("sum", unless_any="gpu")),
-    Marker(V2, keys("gpu", "sumwidth", "modulesx")),
-    Marker(
-        V2, types("sfc", "sum", "cmpool", "href", "crop", "concat", "pass", "dropout", "dropout2", "rscale")
-    ),
-    Marker(V2, types("cost.crossent", "cost.bce", "cost.dce")),
-    Marker(V2, values("pool", r"maxabs$")),
-    Marker(V2, keys("sum", of=("pool",))),
-    Marker(V2, keys("start", "end", of=("data",))),
-    Marker(V2, values("neuron", r"(log|drelu)\s*\[|nrelu$")),
-    Marker(V2, param_keys("epsw", "epsb", pattern=r"\[")),
-    Marker(V2, param_keys("updateperiod", "wball", "wcnormmin", "wcnormmax", "mindiv", "topk")),
-    Marker(V2, param_keys("keep", "enable", "posweight", "coeffs")),
-    Marker(ARCHAIC, keys("sizex", "scale", "pow", of=NORMS)),
-    Marker(V1_DROPOUT, keys_anywhere("dropout")),
+COPIES = Ignored("it only rounded what was copied between devices", Severity.NOTE)
+ALEXNET = derive(
+    V1,
+    "alexnet-2012",
+    "the 2012 AlexNet program",
+    AlexNetFullSpec,
+    AlexNetConvSpec,
+    AlexNetLocalSpec,
+    AlexNetPoolSpec,
+    v2.CrossMapNormV2Spec,
+    v2.ConcatSpec,
+    v2.FlipSpec,
+    v2.RandomScaleSpec,
+    HalfSpec,
+    costs.TopLogregSpec,
+    costs.CrossEntropySpec,
+    costs.AlexNetCrossEntropySpec,
+    costs.RobustPairSpec,
+    costs.GatedSquaresSpec,
+    costs.SubsetSpec,
+    costs.TopographicSpec,
+    neurons=activations.AX_NEURONS,
+    number_syntax=V2_SYNTAX,
+    activations_last=True,
+    shared_rates=False,
+    placement=OneDevice,
+    ignored={
+        "quantf": COPIES,
+        "quantb": COPIES,
+        "dropout": Ignored("this program ignored it: nothing is dropped; it has layers of type hs for that"),
+    },
+    refused={
+        "treefc": "it takes a tree of classes that only that program's own data set had",
+    },
 )
 
-DEAD_KEYS = frozenset({"supereps", "supermom", "sched", "wcnorm"})
+NO_DROPOUT = {"dropout": Ignored("this program ignored it: nothing is dropped")}
+NIN = derive(
+    V1,
+    "nin",
+    "the Network in Network fork",
+    forks.PixelSpec,
+    forks.OldPixelSpec,
+    forks.NinResponseNormSpec,
+    forks.NinContrastNormSpec,
+    forks.NinCrossMapNormSpec,
+    costs.HalfSquaresSpec,
+    costs.GroupSparsitySpec,
+    neurons=activations.NIN_NEURONS,
+    ignored=NO_DROPOUT,
+)
+DROPCONNECT = derive(
+    V1,
+    "dropconnect",
+    "the DropConnect branch",
+    forks.AnyPartialSumSpec,
+    forks.DropoutFullSpec,
+    forks.DropConnectSpec,
+    forks.CaseDropConnectSpec,
+    neurons=activations.ARCHCONVNETS_NEURONS,
+    refused={"fcdrop": "no published program knew this type; fcdropo is dropout in a fully connected layer"},
+)
 
-# Keys that decide nothing by themselves, and which program reads them.
-FOREIGN_KEYS: Mapping[str, str] = {
-    "numfilters": HISTORIC,
-    "numoutputs": HISTORIC,
-    "subsx": HISTORIC,
-    "crossmap": HISTORIC,
-    "initfunc": HISTORIC,
-    "rate": DROPCONNECT,
-    "in_nodes": NIN,
-    "out_nodes": NIN,
-    "k": NIN,
-    "schedw": ALEXNET,
-    "schedb": ALEXNET,
-    "quantf": ALEXNET,
-    "quantb": ALEXNET,
-    "gpu": V2,
-    "sumwidth": V2,
-    "modulesx": V2,
-    "end": V2,
-    "sum": V2,
-    "parts": V2,
-    "children": V2,
-    "keep": V2,
-    "enable": V2,
-    "topk": V2,
-    "mindiv": V2,
-    "wball": V2,
-    "wcnormmin": V2,
-    "wcnormmax": V2,
-    "updateperiod": V2,
-    "posweight": V2,
+CONCATENATED = "both inputs are joined and get their full gradient, which lacked the last value of each half"
+FORKS = {
+    "alemagnani": derive(V1, "alemagnani", "alemagnani/cuda-convnet", forks.UnionSpec),
+    "civilman628": replace(
+        derive(
+            V1,
+            "civilman628",
+            "civilman628/pyconvnet",
+            forks.ScaledConcatSpec,
+            forks.SumAsConcatSpec,
+            v2.InvertedDropoutSpec,
+            v2.DropoutSpec,
+            ignored=NO_DROPOUT,
+        ),
+        deviations=(CONCATENATED,),
+    ),
+    "Cysu": replace(
+        derive(
+            V1,
+            "cysu",
+            "Cysu/cuda-convnet",
+            forks.TransitionSpec,
+            costs.MaskedLogregSpec,
+            costs.BinaryRatesSpec,
+        ),
+        deviations=("cost.binxent's gradient is multiplied by coeff, which that program forgot",),
+    ),
+    "hunse": derive(V2, "hunse", "hunse/cuda-convnet2", costs.HingeSpec, neurons=activations.SPIKING_NEURONS),
+    "stephenyan1231": derive(
+        V1,
+        "stephenyan1231",
+        "a fork of stephenyan1231",
+        forks.FixedDropoutFullSpec,
+        forks.DecayedBiasConvSpec,
+        forks.LogSoftmaxSpec,
+        forks.UnitNormSpec,
+        forks.ConcatenateSpec,
+        forks.PartSpec,
+        costs.LogProbabilitySpec,
+        placement=OneDevice,
+        refused=dict.fromkeys(
+            ("scaling", "sumsquaresdiff", "logsumsquaresdiff", "color_enhance", "gradmag_enhance"),
+            "what it computed is not published well enough",
+        ),
+    ),
+    "s9xie": replace(
+        derive(V2, "s9xie", "a fork of s9xie", costs.TaskLogregSpec),
+        deviations=("probabilities are not summed up over groups of classes, which only its data defined",),
+    ),
+    "zbhzxyld": derive(
+        V1,
+        "zbhzxyld",
+        "a fork of zbhzxyld",
+        costs.PairDistanceSpec,
+        costs.DifferenceSpec,
+        refused={
+            "shift": "what it computed is not published well enough",
+            "cost.fisher2": "what it computed is not published well enough",
+        },
+    ),
+    "zhaofang0627": derive(
+        V2,
+        "zhaofang0627",
+        "zhaofang0627/cuda-convnet-for-hashing",
+        costs.RankSpec,
+        shares_biases=True,
+        unused_layers=Severity.WARNING,
+    ),
+    "elhuhdron": derive(V2, "elhuhdron", "elhuhdron/emdrp", costs.IndependentSpec, schedules=EMDRP_SCHEDULES),
+    "tund": replace(
+        derive(V1, "tund", "tund's Galaxy Zoo program", forks.DropProbabilitySpec),
+        deviations=("dropoutProb is taken for the probability of dropping: that program is not published",),
+    ),
 }
 
+DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (V1, V1_DROPOUT, HISTORIC, V2, ALEXNET, NIN, DROPCONNECT, *FORKS.values())
+}
 
-def recognize(layers: Sections, params: Sections) -> tuple[Dialect, Found | None] | Problem:
-    """Return the dialect of a pair and what decided it, or the problem that it is not supported yet."""
-    for marker in MARKERS:
-        found = marker.find(layers, params)
-        if found is not None:
-            if isinstance(marker.dialect, Dialect):
-                return marker.dialect, found
-            message = f"not supported yet: {found.what} ({marker.dialect})"
-            return Problem(found.place, found.section, message)
-    return V1, None
+DEAD_KEYS = frozenset({"supereps", "supermom", "sched", "wcnorm"})

@@ -6,10 +6,19 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from convnet_cfg.errors import Problem
+from convnet_cfg.language.alexnet_types import HalfSpec
 from convnet_cfg.language.builder import MODES, Pair
+from convnet_cfg.language.cost_types import (
+    BinaryCrossEntropySpec,
+    CostSpec,
+    CrossEntropySpec,
+    PairCostSpec,
+    RankSpec,
+)
 from convnet_cfg.language.declaring import Declared
-from convnet_cfg.language.layer_types import DataSpec, ImageSpec, LogregSpec, MaxSpec, NeuronSpec, SumSpec
+from convnet_cfg.language.layer_types import DataSpec, ImageSpec, MaxSpec, NeuronSpec, SumSpec
 from convnet_cfg.language.spec import count
+from convnet_cfg.language.v2_types import DropoutSpec, InvertedDropoutSpec
 from convnet_cfg.language.weight_types import FilterSpec
 from convnet_cfg.language.wiring import Wired, wire_layers
 
@@ -18,6 +27,8 @@ LARGE_SIDES = (224, 227)
 OTHER_SIDES = (64, 48, 20, 96, 128, 192, 256, 110, 112, 56, 120, 60, 16)
 ANY_SIDES = range(4, 301)
 DEFAULT_CHANNELS = 3
+EQUAL_INPUTS = (SumSpec, MaxSpec, CrossEntropySpec, BinaryCrossEntropySpec, PairCostSpec, RankSpec)
+SAME_SHAPE = (NeuronSpec, SumSpec, MaxSpec, InvertedDropoutSpec, DropoutSpec, HalfSpec)
 DEFAULT_SIZE = DEFAULT_CHANNELS * SMALL_SIDES[0] ** 2
 
 
@@ -39,9 +50,9 @@ class Guess(NamedTuple):
         )
 
 
-def guess_dims(pair: Pair, classes: int | None = None, mode: str = "default") -> Guess:
+def guess_dims(pair: Pair, classes: int | None = None) -> Guess:
     """Return the first usual sizes that a pair accepts, else those with the fewest problems."""
-    guesser = _Guesser(pair, classes, mode)
+    guesser = _Guesser(pair, classes)
     best: tuple[int, Guess] | None = None
     for side in guesser.sides():
         problems, guess = guesser.attempt(side)
@@ -56,18 +67,19 @@ def guess_dims(pair: Pair, classes: int | None = None, mode: str = "default") ->
 class _Guesser:
     """What can be told of the data matrices from the layers that read them."""
 
-    def __init__(self, pair: Pair, classes: int | None, mode: str) -> None:
+    def __init__(self, pair: Pair, classes: int | None) -> None:
         self.pair = pair
         self.classes = classes
-        self.mode = mode
         self.layers = list(pair.declarations.values())
         self.indices = {
             layer.name: layer.spec.data_index for layer in self.layers if isinstance(layer.spec, DataSpec)
         }
         self.labels = {
-            self.indices[layer.spec.inputs[0]]
+            self.indices[layer.spec.inputs[number]]
             for layer in self.layers
-            if isinstance(layer.spec, LogregSpec) and layer.spec.inputs[0] in self.indices
+            if isinstance(layer.spec, CostSpec)
+            for number in layer.spec.label_inputs
+            if layer.spec.inputs[number : number + 1] and layer.spec.inputs[number] in self.indices
         }
         self.channels = dict(reversed(list(self._channels())))
 
@@ -99,15 +111,14 @@ class _Guesser:
         for name, index in others.items():
             known[index], reason = self._other_size(name, wired)
             reasons.append(reason)
-        if others:
-            problems, _ = self._wire(known)
+            problems, wired = self._wire(known)
         dims = tuple(known.get(index, 1) for index in range(max(known, default=-1) + 1))
         return problems, Guess(dims, tuple(dict.fromkeys(reasons)) or ("labels only",), problems == 0)
 
     def _wire(self, known: Mapping[int, int]) -> tuple[int, Mapping[str, Wired]]:
         problems: list[Problem] = []
-        wired = wire_layers(self.pair.declarations, known.get, self.classes, problems)
-        return sum(problem.severity in MODES[self.mode] for problem in problems), wired
+        wired = wire_layers(self.pair.declarations, self.pair.dialect, known.get, self.classes, problems)
+        return sum(problem.severity in MODES[self.pair.reading.mode] for problem in problems), wired
 
     def _channels(self) -> Iterator[tuple[int, int]]:
         """Yield data matrices with the channels that their readers see, the first reader first."""
@@ -120,7 +131,7 @@ class _Guesser:
                     yield carried[name], layer.spec.channels[position]
                 elif isinstance(layer.spec, ImageSpec):
                     yield carried[name], layer.spec.channels
-                elif isinstance(layer.spec, (NeuronSpec, SumSpec, MaxSpec)):
+                elif isinstance(layer.spec, SAME_SHAPE):
                     carried.setdefault(layer.name, carried[name])
 
     def _other_size(self, name: str, wired: Mapping[str, Wired]) -> tuple[int, str]:
@@ -134,5 +145,5 @@ class _Guesser:
 
     def _element_wise_readers(self, name: str) -> Iterator[Declared]:
         for layer in self.layers:
-            if isinstance(layer.spec, (SumSpec, MaxSpec)) and name in layer.spec.inputs:
+            if isinstance(layer.spec, EQUAL_INPUTS) and name in layer.spec.inputs:
                 yield layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import re
 from collections.abc import Callable
@@ -17,6 +18,14 @@ class Kind(NamedTuple):
     expected: str
     plural: str = ""
     words: tuple[str, ...] = ()  # all that it may be, where they can be listed
+
+
+class Syntax(enum.Enum):
+    """A kind of value that each program wrote in its own way: its dialect has the `Kind`."""
+
+    NEURON = "neuron"
+    REQUIRED_NEURON = "required neuron"
+    RATE = "learning rate"
 
 
 class SourceRef(NamedTuple):
@@ -193,8 +202,10 @@ def read_list(kind: Kind, name: str, text: str) -> tuple[Any, ...]:
     for number, item in enumerate(items, start=1):
         try:
             values.append(kind.convert(item))
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError) as error:
             which = f" (value {number} of {len(items)})" if len(items) > 1 else ""
+            if isinstance(error, ExplainedError):
+                raise ExplainedError(f"{error}{which}") from None
             expected = kind.expected if len(items) == 1 else f"a list of {kind.plural or kind.expected}"
             raise ExplainedError(f"{name} must be {expected}, got {shorten(item)!r}{which}") from None
     return tuple(values)

@@ -11,14 +11,15 @@ from convnet_cfg.language.kinds import (
     INTEGER,
     NAME,
     NUMBER,
+    Syntax,
     at_least,
     in_range,
     number_between,
     one_of,
     read_integer,
 )
-from convnet_cfg.language.neurons import V1_NEURONS, Neuron, neuron_kind
-from convnet_cfg.language.params import CostParams, LayerParams, NormParams
+from convnet_cfg.language.neurons import Neuron
+from convnet_cfg.language.params import LayerParams, NormParams
 from convnet_cfg.language.shapes import Image as Image
 from convnet_cfg.language.shapes import (
     Input,
@@ -31,7 +32,6 @@ from convnet_cfg.language.shapes import (
 )
 from convnet_cfg.language.spec import Report, count, key
 
-NEURON = neuron_kind(V1_NEURONS)
 MAX_DATA_INDEX = 99
 
 
@@ -45,11 +45,18 @@ class LayerSpec:
     differentiable: ClassVar[bool] = True
 
     inputs: tuple[str, ...] = key("inputs", NAME, is_list=True)
-    neuron: Neuron | None = key("neuron", NEURON, default=None)
+    neuron: Neuron | None = key("neuron", Syntax.NEURON, default=None)
+
+    def refined(self) -> LayerSpec:
+        """Return the layer that is meant, where what the file says stands for another."""
+        return self
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """Return what the layer hands on, or None where its inputs do not fit, which is reported."""
         return inputs[0].output
+
+    def check_params(self, params: LayerParams, inputs: Sequence[Input], report: Report) -> None:
+        """Report what is wrong in the parameter file for these inputs."""
 
     def multiply_adds(self, inputs: Sequence[Input], output: Output) -> int:
         """Return the multiplications of matrix products and convolutions in one forward pass of one case."""
@@ -66,6 +73,16 @@ class DataSpec(LayerSpec):
     inputs: tuple[str, ...] = ()
     neuron: Neuron | None = None
     data_index: int = key("dataIdx", in_range(0, MAX_DATA_INDEX))
+    first: int = 0  # the values that are read, from `first` on, up to `end` without it
+    end: int = 0  # 0: all
+
+    def output_of(self, dim: int, report: Report) -> Output | None:
+        """Return what the layer hands on of a matrix with `dim` values for each case."""
+        end = self.end or dim
+        if (self.first or self.end) and not self.first < end <= dim:
+            report.error(f"start={self.first} and end={end} must be a part of the {dim} values", "start")
+            return None
+        return Output(end - self.first)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +102,7 @@ class NeuronSpec(LayerSpec):
 
     type_name = "neuron"
 
-    neuron: Neuron = key("neuron", neuron_kind(V1_NEURONS, required=True))
+    neuron: Neuron = key("neuron", Syntax.REQUIRED_NEURON)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,16 +116,22 @@ class SumSpec(LayerSpec):
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """The common size; coefficients, where given, must be one for each input."""
-        given = len(self.coefficients) if self.coefficients is not None else len(inputs)
-        numbers = f"{count(given, 'value')} for {count(len(inputs), 'input')}"
-        if given < len(inputs):
-            report.error(f"coeffs has {numbers}", "coeffs")
-        elif given > len(inputs):
-            report.suspect(
-                f"coeffs has {numbers} (the original ignored those left over)",
-                "coeffs",
-            )
+        check_coefficients(self.coefficients, len(inputs), report)
         return common_output(inputs, report)
+
+    def coefficients_with(self, params: LayerParams | None) -> tuple[float, ...]:
+        """Return one coefficient for each input."""
+        return (self.coefficients or (1.0,) * len(self.inputs))[: len(self.inputs)]
+
+
+def check_coefficients(coefficients: Sequence[float] | None, inputs: int, report: Report) -> None:
+    """Report coefficients that are not one for each input; None stands for ones."""
+    given = len(coefficients) if coefficients is not None else inputs
+    numbers = f"{count(given, 'value')} for {count(inputs, 'input')}"
+    if given < inputs:
+        report.error(f"coeffs has {numbers}", "coeffs")
+    elif given > inputs:
+        report.suspect(f"coeffs has {numbers} (the original ignored those left over)", "coeffs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +174,7 @@ class PoolSpec(ImageSpec):
     stride: int = key("stride", at_least(1))
     start: int = key("start", INTEGER, default=0)
     outputs: int = key("outputsX", at_least(0), default=0)
+    sums: bool = False  # average pooling does not divide
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
         """Windows start inside the image but may reach past its border, hence ceil."""
@@ -304,50 +328,6 @@ class LabSpec(YuvSpec):
     type_name = "rgb2lab"
 
     center: bool = key("center", FLAG, default=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CostSpec(LayerSpec):
-    """A cost: makes no output."""
-
-    params = CostParams
-
-    neuron: Neuron | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogregSpec(CostSpec):
-    """`type=cost.logreg`: minus the log of the probability of the right class."""
-
-    type_name = "cost.logreg"
-    input_limits = (2, 2)
-
-    def output(self, inputs: Sequence[Input], report: Report) -> Output:
-        """Labels are one value a case, probabilities come from a softmax layer."""
-        labels, probabilities = inputs
-        if labels.output.size != 1:
-            report.error(
-                f"the first input must be labels, one value a case; "
-                f"{labels.name!r} has {labels.output.size} values",
-                "inputs",
-            )
-        if probabilities.type != "softmax":
-            report.error(
-                f"the second input must be a softmax layer, {probabilities.name!r} is {probabilities.type}",
-                "inputs",
-            )
-        return Output(0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SquaresSpec(CostSpec):
-    """`type=cost.sum2`: the sum of squares, without a half."""
-
-    type_name = "cost.sum2"
-
-    def output(self, inputs: Sequence[Input], report: Report) -> Output:
-        """Any input will do."""
-        return Output(0)
 
 
 def as_table(*specs: type[LayerSpec]) -> Mapping[str, type[LayerSpec]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from convnet_cfg.errors import Place, Problem
+from convnet_cfg.language.cost_types import CostSpec, LogregSpec
 from convnet_cfg.language.dialects import Dialect
 from convnet_cfg.language.kinds import FunctionCall, SourceRef
-from convnet_cfg.language.layer_types import CostSpec, LayerSpec, LogregSpec
+from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.params import LayerParams, UpdateRule, no_decay
 from convnet_cfg.language.shapes import Input, MatrixShape, Output
 from convnet_cfg.language.weight_types import WeightSpec
@@ -45,6 +46,7 @@ class Layer:
     matrices: tuple[Matrix, ...] = ()
     bias: Matrix | None = None
     implicit: bool = False  # made from the key `neuron` of another layer
+    devices: tuple[int, ...] = ()  # where the original had its replicas; empty for a dialect without them
 
     @property
     def type(self) -> str:
@@ -55,7 +57,7 @@ class Layer:
     def parameters(self) -> int:
         """The trained numbers that the layer owns."""
         owned = sum(matrix.size for matrix in self.matrices if matrix.source is None)
-        return owned + (self.bias.size if self.bias else 0)
+        return owned + (self.bias.size if self.bias and self.bias.source is None else 0)
 
     @property
     def multiply_adds(self) -> int:
@@ -81,6 +83,7 @@ class Network:
     recognized_by: str
     layers: tuple[Layer, ...]
     data_dims: tuple[int, ...]
+    nominal_average: bool  # averages divide by all pixels of a window, inside the image or not
     remarks: tuple[Problem, ...]
     has_params: bool
 
@@ -93,12 +96,29 @@ class Network:
         return tuple(layer for layer in self.layers if isinstance(layer.spec, CostSpec))
 
     @property
+    def labels(self) -> set[str]:
+        """The layers that some cost reads as class numbers."""
+        return {
+            layer.inputs[number].name
+            for layer in self.layers
+            if isinstance(layer.spec, CostSpec)
+            for number in layer.spec.label_inputs
+        }
+
+    @property
+    def least_label(self) -> int:
+        """The least number that a label may have."""
+        return min(
+            (layer.spec.least_label for layer in self.layers if isinstance(layer.spec, CostSpec)), default=0
+        )
+
+    @property
     def classes(self) -> dict[str, int]:
         """The number of classes that each cost.logreg layer tells apart."""
         return {
             layer.name: layer.inputs[1].output.size
             for layer in self.layers
-            if isinstance(layer.spec, LogregSpec)
+            if isinstance(layer.spec, LogregSpec) and layer.inputs[1].type == "softmax"
         }
 
     @property
@@ -119,8 +139,19 @@ class Network:
                 if matrix.source is None:
                     name = f"{layer.name}/kernel_{index}" if several else f"{layer.name}/kernel"
                     yield Owned(name, layer, number, index, matrix)
-            if layer.bias is not None:
+            if layer.bias is not None and layer.bias.source is None:
                 yield Owned(f"{layer.name}/bias", layer, number, None, layer.bias)
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """What is done otherwise than the program did for which the files were written."""
+        return self.dialect.deviations
+
+    def in_file_order(self) -> tuple[Layer, ...]:
+        """Return the layers in the order in which the original had them."""
+        if not self.dialect.activations_last:
+            return self.layers
+        return tuple(sorted(self.layers, key=lambda layer: layer.implicit))
 
     def consumers(self, name: str) -> Iterator[Layer]:
         """Yield the layers that read a layer."""
@@ -138,6 +169,17 @@ def refused_decay(network: Network, decay: str) -> list[Problem]:
             message = f"momW must be < 1, got {rule.momentum:g}: {why}"
             problems.append(Problem(owned.layer.place, owned.layer.name, message))
     return problems
+
+
+def refused_functions(network: Network, allowed: Collection[str]) -> list[Problem]:
+    """Return the problems with functions of other modules that the files want to call."""
+    return [
+        Problem(
+            layer.place, layer.name, f"{name} is code from outside: give --allow-init-func {name} to run it"
+        )
+        for name, (layer, _) in network.functions.items()
+        if name not in allowed
+    ]
 
 
 def outside_functions(spec: WeightSpec) -> list[FunctionCall]:

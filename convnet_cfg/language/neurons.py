@@ -18,6 +18,8 @@ class NeuronType(NamedTuple):
     formula: str
     uses_acts: bool = True
     uses_inputs: bool = False
+    limits: tuple[float, float] = (-math.inf, math.inf)  # of every parameter
+    refused: str = ""  # why there is no such layer, though the original's parser knew the name
 
 
 class Neuron(NamedTuple):
@@ -41,8 +43,66 @@ V1_NEURONS: Mapping[str, NeuronType] = {
     "linear": NeuronType(("a", "b"), "a * x + b"),
 }
 
-PARAMETRISED = re.compile(r"(?P<name>[A-Za-z0-9_]+) *\[(?P<values>[^\]]*)\] *$")
-V1_VALUES = re.compile(r"[0-9,.\se-]*", re.ASCII)
+V2_NEURONS: Mapping[str, NeuronType] = {
+    **V1_NEURONS,
+    "log": NeuronType(("a",), "log(a + x)", uses_acts=False, uses_inputs=True),
+    "drelu": NeuronType(("a",), "x - a * tanh(x / a)", uses_acts=False, uses_inputs=True),
+    "nrelu": NeuronType(
+        (), "max(0, x) with noise", refused="cuda-convnet2 had its name but no such function"
+    ),
+}
+AX_NEURONS: Mapping[str, NeuronType] = {
+    **V1_NEURONS,
+    "drelu": V2_NEURONS["drelu"],
+    "nrelu": NeuronType((), "max(0, r + r * noise), r = max(0, x)"),
+}
+HISTORIC_NEURONS: Mapping[str, NeuronType] = {
+    **V1_NEURONS,
+    "abstanh": NeuronType(("a", "b"), "a * tanh(|b| * |x|)", uses_inputs=True),
+}
+NIN_NEURONS: Mapping[str, NeuronType] = {
+    **V1_NEURONS,
+    "dropout": NeuronType(
+        ("prob",),
+        "x in training with probability 1 - prob, else 0; (1 - prob) * x in tests",
+        uses_acts=False,
+        limits=(0, 1),
+    ),
+}
+ARCHCONVNETS_NEURONS: Mapping[str, NeuronType] = {
+    **V1_NEURONS,
+    "power": NeuronType(("a",), "x ** a", uses_acts=False, uses_inputs=True),
+}
+SPIKING = "the firing rate of a leaky integrate-and-fire neuron, smoothed"
+SPIKING_NEURONS: Mapping[str, NeuronType] = {
+    **V2_NEURONS,
+    "softlif": NeuronType(("m", "t", "r", "a", "g", "n"), SPIKING),
+    "softlifalpha": NeuronType(("m", "t", "r", "a", "g", "s"), f"{SPIKING}, through an alpha synapse"),
+    "softlifalpharc": NeuronType(("m", "t", "r", "a", "g", "s"), f"{SPIKING}, through synapse and membrane"),
+}
+
+NEURONS: Mapping[str, NeuronType] = {
+    **HISTORIC_NEURONS,
+    **NIN_NEURONS,
+    **ARCHCONVNETS_NEURONS,
+    **SPIKING_NEURONS,
+    **AX_NEURONS,
+}
+"""The activations of all dialects; one name means the same in each of them."""
+
+
+class NumberSyntax(NamedTuple):
+    """How the numbers of an activation may be written."""
+
+    brackets: re.Pattern[str]
+    values: re.Pattern[str]
+
+
+IN_BRACKETS = re.compile(r"(?P<name>[A-Za-z0-9_]+) *\[(?P<values>[^\]]*)\] *$")
+IN_ANY_BRACKETS = re.compile(r"(?P<name>[A-Za-z0-9_]+) *[\[(](?P<values>[^\])]*)[\])] *$")
+V1_SYNTAX = NumberSyntax(IN_BRACKETS, re.compile(r"[0-9,.\se-]*", re.ASCII))
+V2_SYNTAX = NumberSyntax(IN_BRACKETS, re.compile(r"[0-9,.\s-]*", re.ASCII))
+HISTORIC_SYNTAX = NumberSyntax(IN_ANY_BRACKETS, V1_SYNTAX.values)
 
 
 def usage(name: str, neuron: NeuronType) -> str:
@@ -50,27 +110,41 @@ def usage(name: str, neuron: NeuronType) -> str:
     return f"{name}[{','.join(neuron.parameters)}]" if neuron.parameters else name
 
 
-def neuron_kind(neurons: Mapping[str, NeuronType], required: bool = False) -> Kind:
+def neuron_kind(
+    neurons: Mapping[str, NeuronType], syntax: NumberSyntax = V1_SYNTAX, *, required: bool = False
+) -> Kind:
     """Return the kind of one dialect's activations; an empty text is none, unless one is required."""
-    known = [usage(name, neuron) for name, neuron in neurons.items()]
+    known = [usage(name, neuron) for name, neuron in neurons.items() if not neuron.refused]
 
     def convert(text: str) -> Neuron | None:
         if not text and not required:
             return None
-        neuron = _parse(text)
+        neuron = _parse(text, syntax)
         expected = neurons.get(neuron.name) if neuron else None
         if neuron is None or expected is None or len(neuron.parameters) != len(expected.parameters):
             raise ExplainedError(_explain(text, neurons, known))
+        _check(neuron, expected)
         return neuron
 
     return Kind(convert, "one of " + ", ".join(known))
 
 
-def _parse(text: str) -> Neuron | None:
-    match = PARAMETRISED.fullmatch(text)
+def _check(neuron: Neuron, expected: NeuronType) -> None:
+    if expected.refused:
+        raise ExplainedError(f"neuron {neuron.name!r} is not supported: {expected.refused}")
+    least, most = expected.limits
+    for name, value in zip(expected.parameters, neuron.parameters, strict=True):
+        if not least <= value <= most:
+            raise ExplainedError(
+                f"neuron {neuron.name}'s {name} must be a number from {least} to {most}, got {value:g}"
+            )
+
+
+def _parse(text: str, syntax: NumberSyntax) -> Neuron | None:
+    match = syntax.brackets.fullmatch(text)
     if match is None:
         return Neuron(text, (), text)
-    if not V1_VALUES.fullmatch(match["values"]):
+    if not syntax.values.fullmatch(match["values"]):
         return None
     try:
         values = tuple(float(value) for value in match["values"].split(","))

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convnet_cfg.errors import Problem, did_you_mean
+from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared, definition_keys
 from convnet_cfg.language.dialects import Dialect
 from convnet_cfg.language.grammar import Section
-from convnet_cfg.language.layer_types import CostSpec, DataSpec, LayerSpec, NeuronSpec, SoftmaxSpec
-from convnet_cfg.language.old_types import OldNormSpec
+from convnet_cfg.language.historic_types import OldNormSpec
+from convnet_cfg.language.layer_types import (
+    DataSpec,
+    LayerSpec,
+    NeuronSpec,
+    SoftmaxSpec,
+)
 from convnet_cfg.language.params import LayerParams, WeightParams, no_decay
-from convnet_cfg.language.spec import Report, key_names, read_spec
+from convnet_cfg.language.spec import REQUIRED, Report, declared_keys, key_names, read_spec
 from convnet_cfg.language.unknown_keys import check_defaults, check_keys
 from convnet_cfg.language.weight_types import WeightSpec
-
-OPTIONAL_KEYS = ("dropout", "decay")
 
 
 def read_parameters(
@@ -65,8 +69,9 @@ class _Reader:
         if section is None:
             return None
         report = Report(self.problems, section)
-        check_keys(section, key_names(LayerParams), definition_keys(NeuronSpec), self.dialect, report)
-        return read_spec(LayerParams, section, report)
+        known, elsewhere = key_names(LayerParams, self.dialect), definition_keys(NeuronSpec, self.dialect)
+        check_keys(section, known, elsewhere, self.dialect, report)
+        return read_spec(LayerParams, section, report, self.dialect)
 
     def defaults(self, declarations: Declarations, activations: Mapping[str, str]) -> None:
         """Report the keys of `[DEFAULT]` that none of the sections has a use for."""
@@ -75,14 +80,15 @@ class _Reader:
         types = {layer.name: self.dialect.layer_types[layer.type] for layer in declarations.values()}
         types |= dict.fromkeys(activations.values(), NeuronSpec)
         used = [types[name] for name in self.sections if name in types]
-        known = [name for spec_type in used for name in key_names(spec_type.params)]
-        elsewhere = [name for spec_type in used for name in definition_keys(spec_type)]
+        known = [name for spec_type in used for name in key_names(spec_type.params, self.dialect)]
+        elsewhere = [name for spec_type in used for name in definition_keys(spec_type, self.dialect)]
         check_defaults(self.sections.values(), known, elsewhere, self.dialect, self.problems)
 
     def _read(self, spec: LayerSpec, section: Section) -> LayerParams | None:
         report = Report(self.problems, section)
-        check_keys(section, key_names(spec.params), definition_keys(type(spec)), self.dialect, report)
-        params = read_spec(spec.params, section, report, len(spec.inputs))
+        known, elsewhere = key_names(spec.params, self.dialect), definition_keys(type(spec), self.dialect)
+        check_keys(section, known, elsewhere, self.dialect, report)
+        params = read_spec(spec.params, section, report, self.dialect, len(spec.inputs))
         if params is not None and params.dropout:
             _check_dropout(spec, report)
         if isinstance(spec, WeightSpec) and isinstance(params, WeightParams):
@@ -99,10 +105,19 @@ class _Reader:
         """Old normalizations may have everything in the definition file."""
         old = spec.merge(None) if isinstance(spec, OldNormSpec) else None
         if old is None and (spec.params.required or isinstance(spec, OldNormSpec)):
-            wanted = ", ".join(name for name in key_names(spec.params) if name not in OPTIONAL_KEYS)
-            message = f"no section [{declared.name}] in {self.file}: expected {wanted}"
+            message = f"no section [{declared.name}] in {self.file}: expected {_wanted(spec)}"
             Report(self.problems, declared.section).error(message)
         return old
+
+
+def _wanted(spec: LayerSpec) -> str:
+    """Return the keys that a section must have."""
+    keys = declared_keys(spec.params)
+    needed = [key.name for key in keys.values() if key.default is REQUIRED]
+    if isinstance(spec, OldNormSpec):
+        needed = ["scale", "pow"]
+    optional = [key.name for field, key in keys.items() if field not in vars(LayerParams)]
+    return ", ".join(needed) or f"one, if empty ({', '.join(optional)} have defaults)"
 
 
 def _check_decay(spec: WeightSpec, params: WeightParams, report: Report) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from convnet_cfg.language.kinds import NUMBER, number_between, one_of
+from convnet_cfg.language.kinds import (
+    FLAG,
+    INTEGER,
+    NUMBER,
+    Syntax,
+    at_least,
+    number_between,
+    one_of,
+    read_number,
+)
+from convnet_cfg.language.schedules import AX_SCHEDULES, Schedule, shape_kind
 from convnet_cfg.language.spec import key
 
 DECAYS = (
@@ -29,13 +39,35 @@ def no_decay(decay: str, momentum: float) -> str | None:
 
 
 @dataclass(frozen=True)
-class UpdateRule:
-    """What the parameter file says of one weight matrix or bias: eps, mom and wc."""
+class Limits:
+    """What bounds the columns of a matrix after each update; zero: nothing (spec: params.md section 6)."""
 
-    learning_rate: float
+    norm: float = 0.0  # wball
+    norm_only_shrinks: bool = False
+    norm_per_row: bool = False  # `norm` times the number of rows is meant
+    least_spread: float = 0.0  # wcNormMin
+    most_spread: float = 0.0  # wcNormMax
+    distributions: bool = False  # columns of numbers >= 0 that sum to one
+
+    def __bool__(self) -> bool:
+        return self.norm > 0 or self.most_spread > 0 or self.distributions
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """What the parameter file says of one weight matrix or bias: eps, mom, wc, and bounds."""
+
+    schedule: Schedule
     momentum: float
     weight_decay: float = 0.0
     decay: str | None = None
+    limits: Limits = Limits()
+    period: int = 1  # minibatches (passes, where a layer has several in a minibatch) for one update
+
+    @property
+    def learning_rate(self) -> float:
+        """The base rate: zero or below freezes the matrix."""
+        return self.schedule.base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,22 +85,135 @@ class WeightParams(LayerParams):
 
     required = True
 
-    weight_rates: tuple[float, ...] = key("epsW", NUMBER, per_input=True)
-    bias_rate: float = key("epsB", NUMBER)
+    weight_rates: tuple[Schedule, ...] = key("epsW", Syntax.RATE, per_input=True)
+    bias_rate: Schedule = key("epsB", Syntax.RATE)
     weight_momenta: tuple[float, ...] = key("momW", NUMBER, per_input=True)
     bias_momentum: float = key("momB", NUMBER)
     weight_decays: tuple[float, ...] = key("wc", NUMBER, per_input=True)
     decay: str | None = key("decay", one_of(*DECAYS), default=None)
 
+    @property
+    def period(self) -> int:
+        """The passes for one update."""
+        return 1
+
+    def limits(self, index: int) -> Limits:
+        """Return what bounds the matrix of one input."""
+        return Limits()
+
+    def weight_schedule(self, index: int) -> Schedule:
+        """Return the rate of the matrix of one input."""
+        return self.weight_rates[index]
+
+    def bias_schedule(self) -> Schedule:
+        """Return the rate of the bias."""
+        return self.bias_rate
+
     def weight_rule(self, index: int) -> UpdateRule:
         """Return the rule of the matrix of one input."""
         return UpdateRule(
-            self.weight_rates[index], self.weight_momenta[index], self.weight_decays[index], self.decay
+            self.weight_schedule(index),
+            self.weight_momenta[index],
+            self.weight_decays[index],
+            self.decay,
+            self.limits(index),
+            self.period,
         )
 
     def bias_rule(self) -> UpdateRule:
-        """Return the rule of the bias, which is never decayed."""
-        return UpdateRule(self.bias_rate, self.bias_momentum)
+        """Return the rule of the bias, which is never decayed or bounded."""
+        return UpdateRule(self.bias_schedule(), self.bias_momentum, period=self.period)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundedParams(WeightParams):
+    """`wball` bounds the norm of each column, and `wc` may be left away: v2 and the 2012 AlexNet program."""
+
+    weight_decays: tuple[float, ...] = key("wc", NUMBER, default=0.0, per_input=True)
+    norms: tuple[float, ...] = key("wball", NUMBER, default=0.0, per_input=True)
+
+    def limits(self, index: int) -> Limits:
+        """Return what bounds the matrix of one input."""
+        return Limits(norm=self.norms[index])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeriodicParams(BoundedParams):
+    """The weights of v2, which may gather gradients over several passes."""
+
+    update_period: int = key("updatePeriod", INTEGER, default=0)
+
+    @property
+    def period(self) -> int:
+        """The passes for one update."""
+        return max(self.update_period, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalPeriodicParams(PeriodicParams):
+    """The weights of a local layer in v2, where `wball` only shrinks."""
+
+    def limits(self, index: int) -> Limits:
+        """Return what bounds the matrix of one input."""
+        return Limits(norm=self.norms[index], norm_only_shrinks=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """`wcNormMin` and `wcNormMax` of a convolution: bounds of how far a filter's weights spread."""
+
+    least_spreads: tuple[float, ...] = key("wcNormMin", NUMBER, default=0.0, per_input=True)
+    most_spreads: tuple[float, ...] = key("wcNormMax", NUMBER, default=0.0, per_input=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvPeriodicParams(Spread, PeriodicParams):
+    """The weights of a convolution in v2."""
+
+    def limits(self, index: int) -> Limits:
+        """Return what bounds the matrix of one input."""
+        return Limits(
+            norm=self.norms[index],
+            least_spread=self.least_spreads[index],
+            most_spread=self.most_spreads[index],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlexNetParams(BoundedParams):
+    """The weights of the 2012 AlexNet program: the shape of the schedule stands beside the rates."""
+
+    weight_shape: Schedule = key("schedW", shape_kind(AX_SCHEDULES), default=Schedule(1.0))
+    bias_shape: Schedule = key("schedB", shape_kind(AX_SCHEDULES), default=Schedule(1.0))
+    # Its own rule of adapting rates divided by the root of a difference that it did not square.
+    super_epsilon: float = key("superEps", one_of(0.0, convert=read_number), default=0.0)
+
+    def limits(self, index: int) -> Limits:
+        """Return what bounds the matrix of one input: columns are only shrunk, to a norm for each row."""
+        return Limits(norm=self.norms[index], norm_only_shrinks=True, norm_per_row=True)
+
+    def weight_schedule(self, index: int) -> Schedule:
+        """Return the rate of the matrix of one input."""
+        return self.weight_shape.with_base(self.weight_rates[index].base)
+
+    def bias_schedule(self) -> Schedule:
+        """Return the rate of the bias."""
+        return self.bias_shape.with_base(self.bias_rate.base)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlexNetConvParams(Spread, AlexNetParams):
+    """The weights of a convolution in the 2012 AlexNet program."""
+
+    def limits(self, index: int) -> Limits:
+        """Return what bounds the matrix of one input."""
+        return Limits(
+            norm=self.norms[index],
+            norm_only_shrinks=True,
+            norm_per_row=True,
+            least_spread=self.least_spreads[index],
+            most_spread=self.most_spreads[index],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +224,14 @@ class NormParams(LayerParams):
 
     scale: float = key("scale", NUMBER)
     power: float = key("pow", NUMBER)
+    constant: float = 1.0  # what is added to the scaled sum of squares
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinDivParams(NormParams):
+    """A normalization whose additive constant can be set."""
+
+    constant: float = key("minDiv", NUMBER, default=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +241,45 @@ class CostParams(LayerParams):
     required = True
 
     coefficient: float = key("coeff", NUMBER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopParams(CostParams):
+    """Of cost.logreg: also count how often the label is not among the `topk` likeliest classes."""
+
+    top: int = key("topk", at_least(1), default=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PositiveWeightParams(CostParams):
+    """Of cost.bce and cost.dce: what a positive target counts."""
+
+    positive_weight: float = key("posWeight", NUMBER, default=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepParams(LayerParams):
+    """Of the dropout layers of v2: the probability of keeping a value, and whether any is dropped."""
+
+    required = True
+
+    keep: float = key("keep", number_between(0, 1), default=0.5)
+    enabled: bool = key("enable", FLAG, default=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnableParams(LayerParams):
+    """Of the dropout layer of the 2012 AlexNet program."""
+
+    required = True
+
+    enabled: bool = key("enable", FLAG)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumParams(LayerParams):
+    """The coefficients of eltsum in v2, in this file and not in the other."""
+
+    required = True
+
+    coefficients: tuple[float, ...] | None = key("coeffs", NUMBER, is_list=True, default=None)

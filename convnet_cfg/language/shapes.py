@@ -35,6 +35,7 @@ class Input(NamedTuple):
     type: str
     output: Output
     trainable: bool  # it, or a layer below it, has weights
+    activation: str | None = None  # the function that it ends in, if the file names one
 
 
 class MatrixShape(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from convnet_cfg.errors import ConfigError, Place, Problem, Severity, did_you_mean
 from convnet_cfg.language.grammar import Entry, Section
-from convnet_cfg.language.kinds import ExplainedError, Kind, read_list, read_value
+from convnet_cfg.language.kinds import ExplainedError, Kind, Syntax, read_list, read_value
 
 REQUIRED: Any = dataclasses.MISSING
 
@@ -18,18 +18,47 @@ class Key(NamedTuple):
     """The declaration of one key: its name in the file, its kind, whether it has a value for each input."""
 
     name: str
-    kind: Kind
+    kind: Kind | Syntax
     default: Any
     per_input: bool
     is_list: bool
     aliases: tuple[str, ...]
     missing_hint: str
     only_with: str
+    broadcasts: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names under which the key is found, the usual one first."""
+        return (self.name, *self.aliases)
+
+
+class Ignored(NamedTuple):
+    """Why a program does not read a key that a relative of it reads, and how much that matters."""
+
+    reason: str
+    severity: Severity = Severity.WARNING
+
+
+class Reading(Protocol):
+    """How a dialect reads values."""
+
+    @property
+    def broadcasts(self) -> bool:
+        """Whether one value stands for all inputs of a layer."""
+
+    @property
+    def kinds(self) -> Mapping[Syntax, Kind]:
+        """How this program wrote what each program wrote in its own way."""
+
+    @property
+    def ignored(self) -> Mapping[str, Ignored]:
+        """The keys, lower-cased, that this program does not read wherever they stand."""
 
 
 def key(
     name: str,
-    kind: Kind,
+    kind: Kind | Syntax,
     *,
     default: Any = REQUIRED,
     per_input: bool = False,
@@ -37,12 +66,14 @@ def key(
     aliases: tuple[str, ...] = (),
     missing_hint: str = "",
     only_with: str = "",
+    broadcasts: bool = True,
 ) -> Any:
     """Declare a dataclass field that is read from the key `name`.
 
     `only_with` names an earlier field, a list: the key is looked at only if one of its items is true.
+    `broadcasts`: in a dialect where one value stands for all inputs, it does so here.
     """
-    declaration = Key(name, kind, default, per_input, is_list, aliases, missing_hint, only_with)
+    declaration = Key(name, kind, default, per_input, is_list, aliases, missing_hint, only_with, broadcasts)
     return dataclasses.field(metadata={"key": declaration})
 
 
@@ -94,55 +125,90 @@ def declared_keys(declarations: type[Any]) -> dict[str, Key]:
     return {field.name: field.metadata["key"] for field in dataclasses.fields(declarations) if field.metadata}
 
 
-def key_names(declarations: type[Any]) -> list[str]:
-    """Return the names, aliases among them, of the keys that a dataclass declares."""
-    return [name for key in declared_keys(declarations).values() for name in (key.name, *key.aliases)]
+def key_names(declarations: type[Any], dialect: Reading) -> list[str]:
+    """Return the names, aliases among them, of the keys that a dialect reads of a dataclass."""
+    names = [name for key in declared_keys(declarations).values() for name in key.names]
+    return [name for name in names if name.lower() not in dialect.ignored]
 
 
 def read_spec(
-    declarations: type[Declared], section: Section, report: Report, inputs: int | None = None
+    declarations: type[Declared],
+    section: Section,
+    report: Report,
+    dialect: Reading,
+    inputs: int | None = None,
 ) -> Declared | None:
     """Build a dataclass from a section; None where a value is missing or wrong, which is reported.
 
     `inputs` is the number of values that keys with a value for each input must have, None if it is unknown.
     """
-    known = {name.lower() for name in key_names(declarations)}
-    strangers = [entry.key for name, entry in section.entries.items() if name not in known]
+    reader = _Reader(section, report, dialect, inputs, key_names(declarations, dialect))
     values: dict[str, Any] = {}
     for name, declared in declared_keys(declarations).items():
         if declared.only_with and not _has_true(values[declared.only_with]):
-            values[name] = _default(declared, inputs)
+            values[name] = reader.default(declared)
         else:
-            values[name] = _read_key(declared, section, report, inputs, strangers)
+            values[name] = reader.value(declared)
     if any(value is UNREAD for value in values.values()):
         return None
     return declarations(**values)
 
 
-def _read_key(
-    declared: Key, section: Section, report: Report, inputs: int | None, strangers: list[str]
-) -> Any:
-    try:
-        entry = find_entry(section, (declared.name, *declared.aliases))
-        if entry is not None:
-            return _convert(declared, entry, inputs)
-    except ConfigError as error:
-        report.problems.extend(error.problems)
-        return UNREAD
-    except ExplainedError as error:
-        report.error(str(error), declared.name)
-        return UNREAD
-    if declared.default is not REQUIRED:
-        return _default(declared, inputs)
-    hint = did_you_mean(declared.name, strangers).replace("did you mean", "is it meant by")
-    report.error(
-        f"{declared.name} is missing: expected {declared.kind.expected}{declared.missing_hint}{hint}"
-    )
-    return UNREAD
+class _Reader:
+    """Reads the keys of one section."""
 
+    def __init__(
+        self, section: Section, report: Report, dialect: Reading, inputs: int | None, known: list[str]
+    ) -> None:
+        self.section = section
+        self.report = report
+        self.dialect = dialect
+        self.inputs = inputs
+        lowered = {name.lower() for name in known}
+        self.strangers = [entry.key for name, entry in section.entries.items() if name not in lowered]
 
-def _default(declared: Key, inputs: int | None) -> Any:
-    return (declared.default,) * (inputs or 1) if declared.per_input else declared.default
+    def value(self, declared: Key) -> Any:
+        """Return the value of a key, or UNREAD where it is missing or wrong, which is reported."""
+        kind = self._kind(declared)
+        names = [name for name in declared.names if name.lower() not in self.dialect.ignored]
+        try:
+            entry = find_entry(self.section, names)
+            if entry is not None:
+                return self._convert(declared, kind, entry)
+        except ConfigError as error:
+            self.report.problems.extend(error.problems)
+            return UNREAD
+        except ExplainedError as error:
+            self.report.error(str(error), declared.name)
+            return UNREAD
+        if declared.default is not REQUIRED:
+            return self.default(declared)
+        hint = did_you_mean(declared.name, self.strangers).replace("did you mean", "is it meant by")
+        self.report.error(
+            f"{declared.name} is missing: expected {kind.expected}{declared.missing_hint}{hint}"
+        )
+        return UNREAD
+
+    def default(self, declared: Key) -> Any:
+        """Return what counts without the key."""
+        return (declared.default,) * (self.inputs or 1) if declared.per_input else declared.default
+
+    def _kind(self, declared: Key) -> Kind:
+        kind = declared.kind
+        return self.dialect.kinds[kind] if isinstance(kind, Syntax) else kind
+
+    def _convert(self, declared: Key, kind: Kind, entry: Entry) -> Any:
+        if not (declared.per_input or declared.is_list):
+            return read_value(kind, declared.name, entry.text)
+        values = read_list(kind, declared.name, entry.text)
+        inputs = self.inputs
+        if not declared.per_input or inputs is None or len(values) == inputs:
+            return values
+        if len(values) == 1 and declared.broadcasts and self.dialect.broadcasts:
+            return values * inputs
+        raise ExplainedError(
+            f"{declared.name} has {count(len(values), 'value')} for {count(inputs, 'input')}"
+        )
 
 
 def _has_true(values: Any) -> bool:
@@ -153,17 +219,6 @@ def _has_true(values: Any) -> bool:
 def find_entry(section: Section, names: Iterable[str]) -> Entry | None:
     """Return the first entry that has one of the names, its references replaced."""
     return next((entry for name in names if (entry := section.get(name)) is not None), None)
-
-
-def _convert(declared: Key, entry: Entry, inputs: int | None) -> Any:
-    if not (declared.per_input or declared.is_list):
-        return read_value(declared.kind, declared.name, entry.text)
-    values = read_list(declared.kind, declared.name, entry.text)
-    if declared.per_input and inputs is not None and len(values) != inputs:
-        raise ExplainedError(
-            f"{declared.name} has {count(len(values), 'value')} for {count(inputs, 'input')}"
-        )
-    return values
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from convnet_cfg.errors import Problem, Severity, did_you_mean
-from convnet_cfg.language.dialects import DEAD_KEYS, FOREIGN_KEYS, Dialect
+from convnet_cfg.language.dialects import DEAD_KEYS, DIALECTS, Dialect
 from convnet_cfg.language.grammar import Section, default_section
 from convnet_cfg.language.kinds import shorten
 from convnet_cfg.language.spec import Report
@@ -44,14 +44,17 @@ def _judge(
     key: str, written: str, known: Sequence[str], elsewhere: Sequence[str], dialect: Dialect
 ) -> tuple[str, Severity]:
     shown = f"unknown key {shorten(written)!r}"
+    if key in dialect.ignored:
+        reason, severity = dialect.ignored[key]
+        return f"key {written!r} has no effect: {reason}", severity
     if key in DEAD_KEYS:
         return f"key {written!r} had no effect in any program", Severity.WARNING
     if key in {name.lower() for name in elsewhere}:
         return f"key {written!r} belongs in the other file ({IGNORED})", Severity.SUSPECT
     if key in dialect.keys:
         return f"key {written!r} means nothing here", Severity.WARNING
-    if key in FOREIGN_KEYS:
-        return f"{shown}: it belongs to {FOREIGN_KEYS[key]} ({IGNORED})", Severity.SUSPECT
+    if owner := next((other for other in DIALECTS.values() if key in other.keys), None):
+        return f"{shown}: it belongs to {owner.title} ({IGNORED})", Severity.SUSPECT
     if hint := did_you_mean(written, known):
         return f"{shown}{hint} ({IGNORED})", Severity.SUSPECT
     return f"{shown}, ignored", Severity.WARNING

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from convnet_cfg.errors import Severity
 from convnet_cfg.language.kinds import (
     FLAG,
     FUNCTION,
@@ -17,7 +18,7 @@ from convnet_cfg.language.kinds import (
     at_least,
 )
 from convnet_cfg.language.layer_types import LayerSpec
-from convnet_cfg.language.params import WeightParams
+from convnet_cfg.language.params import LayerParams, WeightParams
 from convnet_cfg.language.shapes import (
     Image,
     Input,
@@ -34,14 +35,17 @@ from convnet_cfg.language.spec import Report, key
 class WeightSpec(LayerSpec):
     """A layer with a weight matrix for each input, and one bias."""
 
-    params = WeightParams
-    input_limits = (1, None)
+    params: ClassVar[type[LayerParams]] = WeightParams
+    input_limits: ClassVar[tuple[int, int | None]] = (1, None)
+    has_bias: ClassVar[bool] = True
 
     deviations: tuple[float, ...] = key("initW", NUMBER, per_input=True)
     initial_bias: float = key("initB", NUMBER, default=0.0)
     weight_function: FunctionCall | None = key("initWFunc", FUNCTION, default=None)
     bias_function: FunctionCall | None = key("initBFunc", FUNCTION, default=None)
-    sources: tuple[SourceRef | None, ...] = key("weightSource", SOURCE, default=None, per_input=True)
+    sources: tuple[SourceRef | None, ...] = key(
+        "weightSource", SOURCE, default=None, per_input=True, broadcasts=False
+    )
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
         """Return the shape of the weight matrix of each input."""
@@ -50,6 +54,16 @@ class WeightSpec(LayerSpec):
     def bias_shape(self, output: Output) -> MatrixShape:
         """Return the shape of the bias."""
         raise NotImplementedError
+
+    def check_params(self, params: LayerParams, inputs: Sequence[Input], report: Report) -> None:
+        """The bounds of a matrix must be in order."""
+        limits = (
+            [params.limits(index) for index in range(len(inputs))] if isinstance(params, WeightParams) else []
+        )
+        for limit in limits:
+            if limit.least_spread > limit.most_spread:
+                bounds = f"wcNormMin={limit.least_spread:g} and wcNormMax={limit.most_spread:g}"
+                report.error(f"{bounds} must be in order", "wcNormMin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +74,7 @@ class FullSpec(WeightSpec):
 
     outputs: int = key("outputs", at_least(1))
 
-    def output(self, inputs: Sequence[Input], report: Report) -> Output:
+    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """As many values as the file says."""
         return Output(self.outputs)
 
@@ -100,6 +114,7 @@ class FilterSpec(WeightSpec):
         "filterChannels", at_least(1), default=None, per_input=True, only_with="sparse"
     )
     connection_function: FunctionCall | None = key("initCFunc", FUNCTION, default=None)
+    modules: int = 0  # the side of the output grid; 0: as many windows as it takes to cover the image
 
     def total_filters(self, index: int = 0) -> int:
         """Return the filters of all groups together."""
@@ -116,7 +131,9 @@ class FilterSpec(WeightSpec):
 
     def output_side(self, side: int, index: int) -> int:
         """Windows may hang over the right and lower border beyond the padding, hence ceil."""
-        return 1 + ceil_divided(2 * self.paddings[index] + side - self.sizes[index], self.strides[index])
+        return self.modules or 1 + ceil_divided(
+            2 * self.paddings[index] + side - self.sizes[index], self.strides[index]
+        )
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """All inputs must give the same grid and the same number of filters."""
@@ -159,7 +176,14 @@ class FilterSpec(WeightSpec):
                 "filterSize",
             )
             return None
-        return self.output_side(image.side, index)
+        side = self.output_side(image.side, index)
+        covered = self.strides[index] * (side - 1) + self.sizes[index] - self.paddings[index]
+        if covered < image.side:
+            report.error(
+                f"modulesX={side} covers {covered} of the {image.side} rows of {source.name!r}", "modulesX"
+            )
+            return None
+        return side
 
     def _check_groups(self, index: int, report: Report) -> bool:
         channels, groups, filtered = self.channels[index], self.groups[index], self.filter_channels(index)
@@ -204,6 +228,7 @@ class ConvSpec(FilterSpec):
     partial_sum: int = key(
         "partialSum", at_least(0), missing_hint=" (it only tuned the GPU kernels: partialSum=0 will do)"
     )
+    must_divide: ClassVar[Severity] = Severity.ERROR  # how much a `partialSum` matters that does not divide
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """The grid; `partialSum` must divide the number of its positions."""
@@ -216,6 +241,7 @@ class ConvSpec(FilterSpec):
                 f"partialSum={self.partial_sum} does not divide the {modules} positions of a filter "
                 f"({output.image.side} x {output.image.side}; partialSum=0 always fits)",
                 "partialSum",
+                self.must_divide,
             )
         return output
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convnet_cfg.errors import Problem, did_you_mean
+from convnet_cfg.errors import Problem, Severity, did_you_mean
+from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared
+from convnet_cfg.language.dialects import Dialect
 from convnet_cfg.language.kinds import shorten
-from convnet_cfg.language.layer_types import DataSpec, LayerSpec, LogregSpec, SoftmaxSpec
+from convnet_cfg.language.layer_types import DataSpec, LayerSpec
 from convnet_cfg.language.network import Matrix
 from convnet_cfg.language.shapes import Input, Output
 from convnet_cfg.language.sharing import Sharer, resolve_sources
@@ -27,6 +29,7 @@ class Wired:
     output: Output | None = None
     trainable: bool = False
     matrices: tuple[Matrix, ...] = ()
+    devices: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -37,17 +40,23 @@ class Wired:
         """Return what a layer that reads this one knows of it."""
         if self.output is None:
             return None
-        return Input(self.name, self.declared.type, self.output, self.trainable)
+        spec = self.declared.spec
+        activation = spec.neuron.name if spec is not None and spec.neuron is not None else None
+        return Input(self.name, self.declared.type, self.output, self.trainable, activation)
 
 
 def wire_layers(
-    declarations: Declarations, data_dims: DataDims, classes: int | None, problems: list[Problem]
+    declarations: Declarations,
+    dialect: Dialect,
+    data_dims: DataDims,
+    classes: int | None,
+    problems: list[Problem],
 ) -> Mapping[str, Wired]:
     """Connect the layers, adding to the problems; `data_dims` gives the size of a data matrix, or None."""
     wiring = _Wiring(declarations, data_dims, classes, problems)
     for declared in declarations.values():
         wiring.add(declared)
-    wiring.check_use()
+    wiring.check_use(dialect.unused_layers)
     return wiring.layers
 
 
@@ -69,7 +78,7 @@ class _Wiring:
 
     def add(self, declared: Declared) -> None:
         """Connect the next layer."""
-        layer = Wired(declared)
+        layer = Wired(declared, devices=self._devices(declared))
         report = Report(self.problems, declared.section)
         if declared.spec is not None:
             layer.inputs = self._inputs(layer, declared.spec, report)
@@ -79,6 +88,11 @@ class _Wiring:
             layer.trainable = True
             layer.matrices = self._matrices(layer, declared.spec, layer.inputs, layer.output, report)
         self.layers[declared.name] = layer
+
+    def _devices(self, declared: Declared) -> tuple[int, ...]:
+        """Return where a layer is: without a place of its own, where its first input is."""
+        first = self.layers.get(declared.input_names[0]) if declared.input_names else None
+        return declared.devices or (first.devices if first else ())
 
     def _inputs(self, layer: Wired, spec: LayerSpec, report: Report) -> tuple[Input, ...] | None:
         least, most = spec.input_limits
@@ -117,19 +131,29 @@ class _Wiring:
             dim = self.data_dims(spec.data_index)
             if dim is None:
                 report.error(f"the data have no matrix {spec.data_index}", "dataIdx")
-            return Output(dim) if dim is not None else None
+            return spec.output_of(dim, report) if dim is not None else None
         if not spec.differentiable and layer.trainable:
             report.error(f"type={spec.type_name} passes no gradient: no layer below may have weights")
         output = spec.output(inputs, report)
-        if isinstance(spec, LogregSpec) and isinstance(
-            self.layers[inputs[1].name].declared.spec, SoftmaxSpec
-        ):
-            self._check_classes(inputs[1].output.size, report)
+        if isinstance(spec, CostSpec):
+            self._check_classes(spec.classes(inputs), report)
+            self._check_children(spec, report)
         return output
 
-    def _check_classes(self, given: int, report: Report) -> None:
-        if self.classes is not None and given != self.classes:
-            report.error(f"the softmax layer has {given} outputs, the data have {self.classes} classes")
+    def _check_classes(self, given: int | None, report: Report) -> None:
+        if None not in (given, self.classes) and given != self.classes:
+            report.error(f"this cost is for {given} classes, the data have {self.classes}")
+
+    def _check_children(self, spec: CostSpec, report: Report) -> None:
+        for name in spec.children:
+            child = self.layers.get(name)
+            if child is None:
+                report.error(
+                    f"child {shorten(name)!r} is not defined above{did_you_mean(name, self.layers)}",
+                    "children",
+                )
+            elif child.declared.type and child.declared.type != spec.type_name:
+                report.error(f"child {name!r} is {child.declared.type}, not {spec.type_name}", "children")
 
     def _matrices(
         self, layer: Wired, spec: WeightSpec, inputs: Sequence[Input], output: Output, report: Report
@@ -150,9 +174,9 @@ class _Wiring:
         }
         return resolve_sources(layer.name, spec, matrices, above, report)
 
-    def check_use(self) -> None:
+    def check_use(self, severity: Severity) -> None:
         """Report layers that no other layer reads; costs need no reader."""
         used = {name for layer in self.declarations.values() for name in layer.input_names or ()}
         for layer in self.declarations.values():
             if layer.type and not layer.is_cost and layer.name not in used:
-                Report(self.problems, layer.section).error("no layer reads this layer")
+                Report(self.problems, layer.section).error("no layer reads this layer", severity=severity)

@@ -111,7 +111,7 @@ class Builder:
         """Return the model."""
         for number, layer in enumerate(self.network.layers):
             self.number = number
-            self.makers[type(layer.spec)](self, layer)
+            self._maker(layer)(self, layer)
             self._add_dropout(layer)
         model = keras.Model(self.inputs, self.outputs)
         return BuiltNetwork(
@@ -125,6 +125,10 @@ class Builder:
             kernel_images=self.kernel_images,
             connections=self.connections,
         )
+
+    def _maker(self, layer: Layer) -> Callable[[Builder, Layer], None]:
+        """Return the maker of a type, or of the type that it is derived from."""
+        return next(self.makers[base] for base in type(layer.spec).__mro__ if base in self.makers)
 
     # -- values between layers
 

@@ -10,6 +10,7 @@ import keras
 
 from convnet_cfg import nn
 from convnet_cfg.errors import ConfigError, Problem
+from convnet_cfg.language.cost_types import LogregSpec, SquaresSpec
 from convnet_cfg.language.layer_types import (
     BlurSpec,
     ContrastNormSpec,
@@ -18,7 +19,6 @@ from convnet_cfg.language.layer_types import (
     Image,
     LabSpec,
     LayerSpec,
-    LogregSpec,
     MaxSpec,
     NailbedSpec,
     NeuronSpec,
@@ -27,12 +27,10 @@ from convnet_cfg.language.layer_types import (
     ResizeSpec,
     ResponseNormSpec,
     SoftmaxSpec,
-    SquaresSpec,
     SumSpec,
     YuvSpec,
 )
 from convnet_cfg.language.network import Layer
-from convnet_cfg.language.old_types import OldContrastNormSpec, OldCrossMapNormSpec, OldResponseNormSpec
 from convnet_cfg.language.params import CostParams, NormParams
 from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, FullSpec, LocalSpec
 from convnet_cfg.model.assembly import Builder, Cost, OverViews, Value
@@ -104,7 +102,7 @@ def _sum(builder: Builder, layer: Layer) -> None:
     spec = layer.spec
     assert isinstance(spec, SumSpec)
     tensors, image = builder.same_form(layer)
-    coefficients = (spec.coefficients or (1.0,) * len(tensors))[: len(tensors)]
+    coefficients = spec.coefficients_with(layer.params)
     builder.add(layer, nn.WeightedSum(coefficients, **builder.options(layer)), tensors, image)
 
 
@@ -191,11 +189,8 @@ MAKERS: Mapping[type[LayerSpec], Maker] = {
     NeuronSpec: _neuron,
     PoolSpec: _image_layer(_pool),
     ResponseNormSpec: _norm(nn.ResponseNorm2D),
-    OldResponseNormSpec: _norm(nn.ResponseNorm2D),
     ContrastNormSpec: _norm(nn.ContrastNorm2D),
-    OldContrastNormSpec: _norm(nn.ContrastNorm2D),
     CrossMapNormSpec: _image_layer(_cross_map_norm),
-    OldCrossMapNormSpec: _image_layer(_cross_map_norm),
     NailbedSpec: _image_layer(lambda spec, layer, options: nn.Nailbed(spec.stride, **options)),
     BlurSpec: _image_layer(
         lambda spec, layer, options: nn.GaussianBlur(spec.size, spec.deviation, **options)

@@ -17,7 +17,7 @@ from convnet_cfg.data import DataProvider
 from convnet_cfg.data.provider import Arrays
 from convnet_cfg.errors import ConvnetError, DataError
 from convnet_cfg.language import Network
-from convnet_cfg.language.layer_types import DataSpec, LogregSpec
+from convnet_cfg.language.layer_types import DataSpec
 
 
 def deliver_training(
@@ -60,7 +60,7 @@ def _checked(
         _check_shapes(provider, where, arrays)
     for index in _label_matrices(network):
         if plain or (index < len(arrays) and _may_be_labels(arrays[index])):
-            _check_labels(provider, where, arrays[index])
+            _check_labels(network.least_label, provider.num_classes, where, arrays[index])
     return arrays
 
 
@@ -92,20 +92,19 @@ def _may_be_labels(array: np.ndarray) -> bool:
     return array.dtype.kind in "ui" and array.size == len(array)
 
 
-def _check_labels(provider: DataProvider, where: str, labels: np.ndarray) -> None:
-    bad = ~((labels >= 0) & (labels < provider.num_classes)).reshape(len(labels), -1).all(axis=1)
+def _check_labels(least: int, classes: int, where: str, labels: np.ndarray) -> None:
+    bad = ~((labels >= least) & (labels < classes)).reshape(len(labels), -1).all(axis=1)
     if bad.any():
         case = int(bad.argmax())
         raise DataError(
             f"{where}: the label of case {case} is {labels[case]!s:.40}, "
-            f"expected a whole number from 0 to {provider.num_classes - 1}"
+            f"expected a whole number from {least} to {classes - 1}"
         )
 
 
 def _label_matrices(network: Network) -> set[int]:
     """Return which of the provider's matrices are labels of a cost."""
-    labels = (layer.inputs[0].name for layer in network.layers if isinstance(layer.spec, LogregSpec))
-    specs = (network[name].spec for name in labels)
+    specs = (network[name].spec for name in network.labels)
     return {spec.data_index for spec in specs if isinstance(spec, DataSpec)}
 
 

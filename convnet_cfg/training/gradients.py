@@ -41,7 +41,6 @@ import tensorflow as tf
 
 from convnet_cfg import nn
 from convnet_cfg.data import DataProvider
-from convnet_cfg.language.layer_types import LogregSpec
 from convnet_cfg.language.network import Network
 from convnet_cfg.model import BuiltNetwork, Cost, InitFunctions, build
 from convnet_cfg.nn.normalization import around
@@ -285,7 +284,7 @@ class Checker:
         return outputs
 
     def _label_layers(self) -> set[str]:
-        return {layer.inputs[0].name for layer in self.network.costs if isinstance(layer.spec, LogregSpec)}
+        return self.network.labels
 
     # -- one gradient
 

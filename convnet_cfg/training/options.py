@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any
 
 from convnet_cfg.errors import CheckpointError
+from convnet_cfg.language import Reading
 from convnet_cfg.language.params import DEFAULT_DECAY
 
 # What the annotations of the options mean for a value that was read from JSON.
@@ -41,8 +42,15 @@ class Options:
     decay: str = DEFAULT_DECAY
     rate_factor: float = 1.0  # all learning rates are multiplied by it
     max_filesize: int = 0  # MB of checkpoints to keep; 0: the newest only
-    reading: str = "default"  # lenient, default or strict
+    mode: str = "default"  # lenient, default or strict
+    dialect: str | None = None  # None: as the files show
+    average_divisor: str | None = None  # existing or nominal; None: as the dialect has it
     allowed_functions: tuple[str, ...] = ()
+
+    @property
+    def reading(self) -> Reading:
+        """How the files are read."""
+        return Reading(self.mode, self.dialect, self.average_divisor)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as JSON can hold them."""

@@ -42,7 +42,7 @@ def first_record(
         "machine": platform.platform(),
         "dialect": network.dialect.name,
         "recognized_by": network.recognized_by,
-        "deviation": network.dialect.deviation,
+        "deviations": list(network.deviations),
         "options": options.to_json(),
         "files": {
             LAYERS: {"path": str(paths[0].resolve()), "sha256": sha256(layers)},

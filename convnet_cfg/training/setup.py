@@ -16,7 +16,7 @@ import numpy as np
 
 from convnet_cfg.data import DataProvider, open_provider, working_directory_on_path
 from convnet_cfg.errors import ConfigError, ConvnetError, Place, Problem, UsageError
-from convnet_cfg.language import Network, load_network, refused_decay
+from convnet_cfg.language import Network, load_network, refused_decay, refused_functions
 from convnet_cfg.training.checkpoints import (
     checkpoint_path,
     checkpoints,
@@ -83,9 +83,12 @@ def prepare(layers: Path, params: Path, options: Options, *, training: bool = Tr
         params,
         data_dims=[prod(shape) for shape in provider.shapes],
         classes=provider.num_classes,
-        mode=options.reading,
+        reading=options.reading,
     )
-    problems = [*_refused_functions(network, options), *refused_decay(network, options.decay)]
+    problems = [
+        *refused_functions(network, options.allowed_functions),
+        *refused_decay(network, options.decay),
+    ]
     if not any(network.owned()):
         problems.append(
             Problem(Place(str(layers), 1), None, "no layer has weights: there is nothing to train")
@@ -127,16 +130,6 @@ def _is_shape(shape: Any) -> bool:
         return False
     square = len(shape) == 3 and shape[0] == shape[1]
     return (len(shape) == 1 or square) and all(size > 0 for size in shape)
-
-
-def _refused_functions(network: Network, options: Options) -> list[Problem]:
-    return [
-        Problem(
-            layer.place, layer.name, f"{name} is code from outside: give --allow-init-func {name} to run it"
-        )
-        for name, (layer, _) in network.functions.items()
-        if name not in options.allowed_functions
-    ]
 
 
 def begin(

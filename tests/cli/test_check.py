@@ -83,7 +83,7 @@ def test_the_tables(check):
     assert done.exit_code == 0
     assert done.stdout == (
         """\
-dialect: v1+dropout (cuda-convnet with dropout): [fc10] has key 'dropout' (net.params.cfg:14:1)
+dialect: v1+dropout (cuda-convnet with dropout): fc10 has dropout (net.params.cfg:14)
 
 Layers
   layer         type         inputs         output        parameters  multiply-adds
@@ -180,6 +180,9 @@ def test_json(check):
         "momentum": 0.9,
         "weight_decay": 0.004,
         "decay": None,
+        "schedule": None,
+        "limits": None,
+        "update_period": 1,
     }
     assert found["groups"][4]["shared_with"] == "fc10[0]"
     assert {
@@ -263,7 +266,7 @@ def test_classes(check):
     assert check("--classes", "10").exit_code == 0
     done = check("--classes", "12")
     assert done.exit_code == 3
-    assert "the softmax layer has 10 outputs, the data have 12 classes" in done.stderr
+    assert "this cost is for 10 classes, the data have 12" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from convnet_cfg.errors import ConfigError
-from convnet_cfg.language import load_network
+from convnet_cfg.language import Reading, load_network
 
 
 @pytest.fixture
@@ -13,12 +13,12 @@ def load(tmp_path, monkeypatch):
     """Read a network from texts; the data have 3 channels of 32 x 32, and labels."""
     monkeypatch.chdir(tmp_path)
 
-    def load(layers, params=None, data_dims=(3072, 1), **options):
+    def load(layers, params=None, data_dims=(3072, 1), classes=None, **reading):
         for name, text in (("net.cfg", layers), ("net.params.cfg", params)):
             if text is not None:
                 (tmp_path / name).write_text(textwrap.dedent(text))
         files = ("net.cfg", "net.params.cfg" if params is not None else None)
-        return load_network(*files, data_dims=data_dims, **options)
+        return load_network(*files, data_dims=data_dims, classes=classes, reading=Reading(**reading))
 
     return load
 

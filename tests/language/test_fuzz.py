@@ -1,11 +1,12 @@
 """Whatever the files contain: a network, or an error with at least one problem."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from convnet_cfg.errors import ConfigError, ConvnetError
-from convnet_cfg.language import build_network, guess_dims, read_pair
+from convnet_cfg.language import Reading, build_network, guess_dims, read_pair
 from convnet_cfg.language.describe import describe
 
 LAYERS = """[data]
@@ -172,14 +173,15 @@ def accepted(folder, layers, params):
     """Return whether files were accepted for the usual data; otherwise there must be something to say."""
     (folder / "layers.cfg").write_bytes(layers)
     (folder / "params.cfg").write_bytes(params)
-    pair = explained(lambda: read_pair(folder / "layers.cfg", folder / "params.cfg"))
+    files = folder / "layers.cfg", folder / "params.cfg"
+    pair = explained(lambda: read_pair(*files, Reading("lenient")))
     if pair is None:
         return False
-    guess = guess_dims(pair, mode="lenient")
+    strict = replace(pair, reading=Reading("strict"))
     results = [
-        explained(lambda dims=dims, mode=mode: describe(build_network(pair, dims, 10, mode)))
-        for dims in ((3072, 1), guess.dims)
-        for mode in ("lenient", "strict")
+        explained(lambda read=read, dims=dims: describe(build_network(read, dims, 10)))
+        for dims in ((3072, 1), guess_dims(pair).dims)
+        for read in (pair, strict)
     ]
     return results[0] is not None
 

@@ -5,6 +5,7 @@ import pytest
 from convnet_cfg.errors import ConfigError, Severity
 from convnet_cfg.language import refused_decay
 from convnet_cfg.language.params import UpdateRule
+from convnet_cfg.language.schedules import Schedule
 
 NET = """
 [data]
@@ -35,11 +36,11 @@ wc=0.01,0
 def test_every_matrix_has_its_rule(load):
     layer = load(NET, PARAMS)["fc"]
     assert [matrix.rule for matrix in layer.matrices] == [
-        UpdateRule(0.1, 0.9, 0.01),
-        UpdateRule(0.2, 0.8, 0.0),
+        UpdateRule(Schedule(0.1), 0.9, 0.01),
+        UpdateRule(Schedule(0.2), 0.8, 0.0),
     ]
     assert [matrix.deviation for matrix in layer.matrices] == [0.1, 0.2]
-    assert layer.bias.rule == UpdateRule(0.3, 0.7, 0.0)
+    assert layer.bias.rule == UpdateRule(Schedule(0.3), 0.7, 0.0)
     assert layer.bias.mean == 1
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnet_cfg.language.dialects import V1_TYPES
+from convnet_cfg.language.dialects import V1
 
 KEYS = {
     "conv": "initW=0.1\npartialSum=0",
@@ -172,9 +172,7 @@ def test_the_number_of_classes(load, problems):
         inputs=labels,probs
     """
     assert load(text, data_dims=(10, 1), classes=10).classes == {"cost": 10}
-    assert problems(text, data_dims=(10, 1), classes=12) == [
-        "the softmax layer has 10 outputs, the data have 12 classes"
-    ]
+    assert problems(text, data_dims=(10, 1), classes=12) == ["this cost is for 10 classes, the data have 12"]
     assert problems(text, data_dims=(10,)) == ["the data have no matrix 1"]
 
 
@@ -184,4 +182,4 @@ def test_every_layer_type_is_tried_here_or_in_the_messages():
         for test in (test_image, test_size, test_weights)
         for mark in test.pytestmark[0].args[1]
     }
-    assert set(V1_TYPES) - tried == {"data", "cost.logreg", "cost.sum2"}
+    assert set(V1.layer_types) - tried == {"data", "cost.logreg", "cost.sum2"}

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from golden_cases import FOLDER, as_image, entries, read_arrays
 
-from convnet_cfg.language import load_network
+from convnet_cfg.language import Reading, load_network
 from convnet_cfg.language.layout import bias_layout, kernel_layout
 from convnet_cfg.model import build
 
@@ -42,7 +42,7 @@ class GoldenNetwork:
         files = FOLDER / f"{name}.cfg", FOLDER / f"{name}.params.cfg"
         names = data_layers(files[0])
         dims = [len(self.arrays[f"in_{name}"]) for name in names]
-        self.network = load_network(*files, data_dims=dims, mode="lenient")
+        self.network = load_network(*files, data_dims=dims, reading=Reading("lenient"))
         self.data = [self.input_of(name, images) for name in names]
         shapes = [array.shape[1:] for array in self.data]
         self.built = build(self.network, shapes, connections=self.connections())

@@ -49,7 +49,7 @@ class Original:
         shapes = self.provider.shapes
         dims = [int(np.prod(shape)) for shape in shapes]
         files = folder / "layers.cfg", folder / "params.cfg"
-        self.network = load_network(*files, data_dims=dims, classes=10, mode="default")
+        self.network = load_network(*files, data_dims=dims, classes=10)
         self.built = build(self.network, shapes)
         self.steps = Steps(self.built, self.provider, MINI)
         for variable, value in self.pairs(read_layers(folder / "checkpoints" / checkpoint)):

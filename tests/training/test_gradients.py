@@ -10,7 +10,7 @@ from tiny_runs import INPUTS
 from convnet_cfg import nn
 from convnet_cfg.data import DataProvider, open_provider
 from convnet_cfg.errors import DataError
-from convnet_cfg.language import load_network
+from convnet_cfg.language import Reading, load_network
 from convnet_cfg.nn import activations, local, weighted
 from convnet_cfg.training.gradients import WHOLE, GradientCheck, Verdict, check_gradients, report_lines
 from convnet_cfg.zoo import find_layers, names
@@ -66,7 +66,7 @@ def check(tmp_path):
 
 def check_files(files, provider, **options):
     dims = [prod(shape) for shape in provider.shapes]
-    network = load_network(*files, data_dims=dims, mode="lenient")
+    network = load_network(*files, data_dims=dims, reading=Reading("lenient"))
     return list(check_gradients(network, provider, 1, **options))
 
 

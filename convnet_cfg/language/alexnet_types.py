@@ -1,0 +1,49 @@
+"""Layer types of the program that won ILSVRC-2012 (spec: forks.md section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convnet_cfg.language.kinds import number_between, one_of
+from convnet_cfg.language.layer_types import LayerSpec, PoolSpec
+from convnet_cfg.language.params import AlexNetConvParams, AlexNetParams, EnableParams
+from convnet_cfg.language.spec import key
+from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlexNetFullSpec(FullSpec):
+    """`type=fc` with schedules and bounded columns."""
+
+    params = AlexNetParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlexNetConvSpec(ConvSpec):
+    """`type=conv` with schedules and bounded columns."""
+
+    params = AlexNetConvParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlexNetLocalSpec(LocalSpec):
+    """`type=local` with schedules and bounded columns."""
+
+    params = AlexNetParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlexNetPoolSpec(PoolSpec):
+    """`type=pool`: also the value of greatest magnitude."""
+
+    pool: str = key("pool", one_of("max", "maxabs", "avg"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfSpec(LayerSpec):
+    """`type=hs`: dropout whose values are all scaled down in tests."""
+
+    type_name = "hs"
+    params = EnableParams
+
+    keep: float = key("keep", number_between(0, 1))

@@ -1,0 +1,157 @@
+"""Layer types as of 2011 and the first half of 2012: other names, and norms defined in one file.
+
+Source: forks.md section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from convnet_cfg.language.kinds import FLAG, FUNCTION, NUMBER, FunctionCall, at_least
+from convnet_cfg.language.layer_types import (
+    ContrastNormSpec,
+    CrossMapNormSpec,
+    LayerSpec,
+    NormSpec,
+    PoolSpec,
+    ResponseNormSpec,
+    SumSpec,
+)
+from convnet_cfg.language.params import LayerParams, NormParams
+from convnet_cfg.language.shapes import Input, Output
+from convnet_cfg.language.spec import Report, key
+from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
+
+UNSHARED = "numFilters without sharedBiases: a bias for every place, as before 2011-07-05"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldFullSpec(FullSpec):
+    """`type=fc`, `outputs` being `numOutputs`."""
+
+    outputs: int = key("outputs", at_least(1), aliases=("numOutputs",))
+    weight_function: FunctionCall | None = key("initWFunc", FUNCTION, default=None, aliases=("initFunc",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldConvSpec(ConvSpec):
+    """`type=conv`, `filters` being `numFilters`; without `sharedBiases` such a layer shared none."""
+
+    filters: tuple[int, ...] = key("filters", at_least(1), per_input=True, aliases=("numFilters",))
+    partial_sum: int = key("partialSum", at_least(0), default=0)
+    given_shared_biases: bool | None = key("sharedBiases", FLAG, default=None)
+    renamed_filters: tuple[int, ...] | None = key("numFilters", at_least(1), default=None, is_list=True)
+    shared_biases: bool = True
+
+    def refined(self) -> LayerSpec:
+        """Settle whether biases are shared."""
+        shared = (
+            self.renamed_filters is None if self.given_shared_biases is None else self.given_shared_biases
+        )
+        return replace(self, shared_biases=shared)
+
+    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
+        """As conv."""
+        if self.given_shared_biases is None and not self.shared_biases:
+            report.note(UNSHARED, "numFilters")
+        return super().output(inputs, report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldLocalSpec(LocalSpec):
+    """`type=local`, `filters` being `numFilters`."""
+
+    filters: tuple[int, ...] = key("filters", at_least(1), per_input=True, aliases=("numFilters",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldPoolSpec(PoolSpec):
+    """`type=pool`, `sizeX` being `subsX`."""
+
+    size: int = key("sizeX", at_least(1), aliases=("subsX",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldSumSpec(SumSpec):
+    """`type=sum`: the first name of eltsum."""
+
+    type_name = "sum"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldNormParams(LayerParams):
+    """`scale` and `pow` of a normalization whose definition may already have them."""
+
+    scale: float | None = key("scale", NUMBER, default=None)
+    power: float | None = key("pow", NUMBER, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldNormSpec(NormSpec):
+    """A normalization with `size` (or `sizeX`), `scale` and `pow` in the definition file."""
+
+    params: ClassVar[type[LayerParams]] = OldNormParams
+
+    size: int = key("size", at_least(1), aliases=("sizeX",))
+    scale: float | None = key("scale", NUMBER, default=None)
+    power: float | None = key("pow", NUMBER, default=None)
+
+    def merge(self, params: LayerParams | None) -> NormParams | None:
+        """Return scale and power from wherever they are given; the parameter file counts first.
+
+        With a scale in the definition file and no power anywhere, the power is 1: there was none at first.
+        """
+        given = (
+            params
+            if isinstance(params, OldNormParams)
+            else OldNormParams(scale=None, power=None, dropout=0.0)
+        )
+        scale = given.scale if given.scale is not None else self.scale
+        power = given.power if given.power is not None else self.power
+        if power is None and self.scale is not None:
+            power = 1.0
+        if scale is None or power is None:
+            return None
+        return NormParams(scale=scale, power=power, dropout=given.dropout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldCrossMapNormSpec(OldNormSpec, CrossMapNormSpec):
+    """`type=cmrnorm` with all its keys in the definition file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldResponseNormSpec(OldNormSpec, ResponseNormSpec):
+    """`type=rnorm` with all its keys in the definition file; with `crossMap` it is cmrnorm."""
+
+    across: bool = key("crossMap", FLAG, default=False)
+
+    def refined(self) -> LayerSpec:
+        """Return the layer of the type that is meant."""
+        return _as(OldCrossMapNormSpec, self) if self.across else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldContrastNormSpec(OldNormSpec, ContrastNormSpec):
+    """`type=cnorm` with all its keys in the definition file; without `pow` it is rnorm."""
+
+    def refined(self) -> LayerSpec:
+        """Return the layer of the type that is meant: the first cnorm centred nothing."""
+        first = self.scale is not None and self.power is None
+        return _as(OldResponseNormSpec, self, across=False) if first else self
+
+
+def _as(spec_type: type[OldNormSpec], norm: OldNormSpec, **more: bool) -> OldNormSpec:
+    """Return the same normalization as another type."""
+    return spec_type(
+        inputs=norm.inputs,
+        neuron=norm.neuron,
+        channels=norm.channels,
+        size=norm.size,
+        blocked=norm.blocked,
+        scale=norm.scale,
+        power=norm.power,
+        **more,
+    )
