@@ -8,7 +8,23 @@ from keras.layers import Softmax
 
 from convnet_cfg.nn.activations import ACTIVATIONS, Activation
 from convnet_cfg.nn.conv import Conv2D
-from convnet_cfg.nn.costs import label_errors, logreg, softmax_logreg, sum_of_squares
+from convnet_cfg.nn.costs import (
+    cauchy,
+    gated_sum_of_squares,
+    group_sparsity,
+    hinge_loss,
+    label_errors,
+    log_logreg,
+    logreg,
+    masked_logreg,
+    softmax_logreg,
+    softmax_masked_logreg,
+    softmax_task_logreg,
+    squared_difference,
+    sum_of_squares,
+    task_logreg,
+    topographic_energy,
+)
 from convnet_cfg.nn.dropout import MaskDropout
 from convnet_cfg.nn.elementwise import Maximum, WeightedSum
 from convnet_cfg.nn.images import BilinearResize, GaussianBlur, Nailbed, RGBToLAB, RGBToYUV
@@ -39,8 +55,19 @@ __all__ = [
     "Softmax",
     "WeightedSum",
     "Window",
+    "cauchy",
+    "gated_sum_of_squares",
+    "group_sparsity",
+    "hinge_loss",
     "label_errors",
+    "log_logreg",
     "logreg",
+    "masked_logreg",
     "softmax_logreg",
+    "softmax_masked_logreg",
+    "softmax_task_logreg",
+    "squared_difference",
     "sum_of_squares",
+    "task_logreg",
+    "topographic_energy",
 ]

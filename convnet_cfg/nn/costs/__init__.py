@@ -1,0 +1,48 @@
+"""Objectives: functions that return one row per case; column 0 is the cost, to be summed over cases.
+
+The further columns are what is reported beside it; they have no gradient. Every column is summed over
+the cases. What is a property of a whole minibatch (a rate, the cost of a group of cases) is spread over
+the rows so that the sum is right.
+
+A *fused* function takes the input of the softmax layer or logistic neurons that feed the cost, and its
+gradient is that of cost and layer together, without a division by a probability. It is for costs that
+are the only consumer of that layer. Labels and targets have no gradient.
+"""
+
+from convnet_cfg.nn.costs.classes import (
+    hinge_loss,
+    label_errors,
+    log_logreg,
+    logreg,
+    masked_logreg,
+    softmax_logreg,
+    softmax_masked_logreg,
+    softmax_task_logreg,
+    task_logreg,
+)
+from convnet_cfg.nn.costs.squares import (
+    cauchy,
+    gated_sum_of_squares,
+    group_sparsity,
+    squared_difference,
+    sum_of_squares,
+    topographic_energy,
+)
+
+__all__ = [
+    "cauchy",
+    "gated_sum_of_squares",
+    "group_sparsity",
+    "hinge_loss",
+    "label_errors",
+    "log_logreg",
+    "logreg",
+    "masked_logreg",
+    "softmax_logreg",
+    "softmax_masked_logreg",
+    "softmax_task_logreg",
+    "squared_difference",
+    "sum_of_squares",
+    "task_logreg",
+    "topographic_energy",
+]
