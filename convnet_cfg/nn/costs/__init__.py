@@ -20,6 +20,20 @@ from convnet_cfg.nn.costs.classes import (
     softmax_task_logreg,
     task_logreg,
 )
+from convnet_cfg.nn.costs.detection import (
+    detection_cross_entropy,
+    detection_summary,
+    logistic_detection_cross_entropy,
+    logistic_masked_binary_cross_entropy,
+    masked_binary_cross_entropy,
+)
+from convnet_cfg.nn.costs.entropy import (
+    binary_cross_entropy,
+    cross_entropy,
+    independent_cross_entropy,
+    logistic_binary_cross_entropy,
+    softmax_cross_entropy,
+)
 from convnet_cfg.nn.costs.squares import (
     cauchy,
     gated_sum_of_squares,
@@ -30,14 +44,24 @@ from convnet_cfg.nn.costs.squares import (
 )
 
 __all__ = [
+    "binary_cross_entropy",
     "cauchy",
+    "cross_entropy",
+    "detection_cross_entropy",
+    "detection_summary",
     "gated_sum_of_squares",
     "group_sparsity",
     "hinge_loss",
+    "independent_cross_entropy",
     "label_errors",
     "log_logreg",
+    "logistic_binary_cross_entropy",
+    "logistic_detection_cross_entropy",
+    "logistic_masked_binary_cross_entropy",
     "logreg",
+    "masked_binary_cross_entropy",
     "masked_logreg",
+    "softmax_cross_entropy",
     "softmax_logreg",
     "softmax_masked_logreg",
     "softmax_task_logreg",
