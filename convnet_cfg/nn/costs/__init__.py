@@ -34,6 +34,7 @@ from convnet_cfg.nn.costs.entropy import (
     logistic_binary_cross_entropy,
     softmax_cross_entropy,
 )
+from convnet_cfg.nn.costs.pairs import contrastive, ranking
 from convnet_cfg.nn.costs.squares import (
     cauchy,
     gated_sum_of_squares,
@@ -42,10 +43,12 @@ from convnet_cfg.nn.costs.squares import (
     sum_of_squares,
     topographic_energy,
 )
+from convnet_cfg.nn.costs.subsets import subset_logreg
 
 __all__ = [
     "binary_cross_entropy",
     "cauchy",
+    "contrastive",
     "cross_entropy",
     "detection_cross_entropy",
     "detection_summary",
@@ -61,11 +64,13 @@ __all__ = [
     "logreg",
     "masked_binary_cross_entropy",
     "masked_logreg",
+    "ranking",
     "softmax_cross_entropy",
     "softmax_logreg",
     "softmax_masked_logreg",
     "softmax_task_logreg",
     "squared_difference",
+    "subset_logreg",
     "sum_of_squares",
     "task_logreg",
     "topographic_energy",
