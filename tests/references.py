@@ -63,24 +63,66 @@ def pool(image, size, strides, start, count, reduce):
     return output
 
 
-def max_pool_gradient(image, gradient, size, strides, start):
-    """Give each pixel that equals its window's maximum the whole gradient."""
+def largest_magnitude(pixels, axis):
+    """Return the value of largest magnitude of (batch, rows, columns, channels), the last of equal ones."""
+    assert axis == (1, 2)
+    best = np.zeros((pixels.shape[0], pixels.shape[3]))
+    for case, channel in np.ndindex(best.shape):
+        for value in pixels[case, :, :, channel].flatten():
+            if abs(value) >= abs(best[case, channel]):
+                best[case, channel] = value
+    return best
+
+
+def max_pool_gradient(image, gradient, size, strides, start, reduce=np.max):
+    """Give each pixel that equals its window's maximum (or what `reduce` returns) the whole gradient."""
     result = np.zeros(image.shape)
     count = gradient.shape[1]
     for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
         pixels = image[:, rows, columns]
-        equal = pixels == pixels.max(axis=(1, 2), keepdims=True)
+        equal = pixels == reduce(pixels, axis=(1, 2))[:, None, None]
         result[:, rows, columns] += equal * gradient[:, row : row + 1, column : column + 1]
     return result
 
 
-def average_pool_gradient(image, gradient, size, strides, start):
+def pool_area(rows, columns, size, divisor):
+    """Return what the sum over a window is divided by."""
+    existing = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return {"existing": existing, "nominal": size**2, "none": 1}[divisor]
+
+
+def average_pool(image, size, strides, start, count, divisor="existing"):
+    """Return the sum of each window divided by `divisor`."""
+    output = np.zeros((image.shape[0], count, count, image.shape[3]))
+    for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
+        area = pool_area(rows, columns, size, divisor)
+        output[:, row, column] = image[:, rows, columns].sum(axis=(1, 2)) / area
+    return output
+
+
+def average_pool_gradient(image, gradient, size, strides, start, divisor="existing"):
     """Share the gradient among the existing pixels of each window."""
     result = np.zeros(image.shape)
     count = gradient.shape[1]
     for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
-        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        area = pool_area(rows, columns, size, divisor)
         result[:, rows, columns] += gradient[:, row : row + 1, column : column + 1] / area
+    return result
+
+
+def channel_max_pool(x, size, strides, start, outputs):
+    """Return the maximum of each window of the last axis."""
+    windows = [window(start + o * strides, size, x.shape[-1]) for o in range(outputs)]
+    return np.stack([x[..., channels].max(axis=-1) for channels in windows], axis=-1)
+
+
+def channel_max_pool_gradient(x, gradient, size, strides, start):
+    """Give each channel that equals its window's maximum the whole gradient."""
+    result = np.zeros(x.shape)
+    for o in range(gradient.shape[-1]):
+        seen = x[..., channels := window(start + o * strides, size, x.shape[-1])]
+        equal = seen == seen.max(axis=-1, keepdims=True)
+        result[..., channels] += equal * gradient[..., o : o + 1]
     return result
 
 
@@ -115,20 +157,20 @@ def over_channels(matrix):
     return lambda image, transposed=False: image @ (matrix.T if transposed else matrix)
 
 
-def local_means(image, size):
-    """Return the mean of the existing pixels of the window around each pixel."""
+def local_means(image, size, divisor="existing"):
+    """Return the mean of the window around each pixel: over its existing pixels, or all of them."""
     total = over_pixels(spatial_neighbours(image.shape[1], size))
-    return total(image) / total(np.ones_like(image))
+    return total(image) / {"existing": total(np.ones_like(image)), "nominal": size**2}[divisor]
 
 
-def normalize(x, centred, total, scale, power, min_div=1.0):
-    """Return x * (min_div + scale * total(centred ** 2)) ** -power."""
-    return x * (min_div + scale * total(centred**2)) ** -power
+def normalize(x, centred, total, scale, power, constant=1.0):
+    """Return x * (constant + scale * total(centred ** 2)) ** -power."""
+    return x * (constant + scale * total(centred**2)) ** -power
 
 
-def normalize_gradient(x, centred, g, total, scale, power, min_div=1.0):
+def normalize_gradient(x, centred, g, total, scale, power, constant=1.0):
     """Return the gradient of normalize, the part subtracted in `centred` being constant."""
-    d = min_div + scale * total(centred**2)
+    d = constant + scale * total(centred**2)
     y = x * d**-power
     return g * d**-power - 2 * scale * power * centred * total(g * y / d, transposed=True)
 

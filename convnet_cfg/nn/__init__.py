@@ -14,7 +14,7 @@ from convnet_cfg.nn.elementwise import Maximum, WeightedSum
 from convnet_cfg.nn.images import BilinearResize, GaussianBlur, Nailbed, RGBToLAB, RGBToYUV
 from convnet_cfg.nn.local import Local2D
 from convnet_cfg.nn.normalization import ContrastNorm2D, CrossMapNorm, ResponseNorm2D
-from convnet_cfg.nn.pooling import AveragePool2D, MaxPool2D
+from convnet_cfg.nn.pooling import AveragePool2D, CrossMapMaxPool, MaxAbsPool2D, MaxPool2D
 from convnet_cfg.nn.weighted import Dense
 from convnet_cfg.nn.windows import Window
 
@@ -25,11 +25,13 @@ __all__ = [
     "BilinearResize",
     "ContrastNorm2D",
     "Conv2D",
+    "CrossMapMaxPool",
     "CrossMapNorm",
     "Dense",
     "GaussianBlur",
     "Local2D",
     "MaskDropout",
+    "MaxAbsPool2D",
     "MaxPool2D",
     "Maximum",
     "Nailbed",
