@@ -179,3 +179,21 @@ def softrelu_gradient(x):
     """Return the derivative that was intended: 1 where the output is above 4, else 1 - exp(-y)."""
     y = np.where(x > 4, x, np.log1p(np.exp(x)))
     return np.where(y > 4, 1.0, 1.0 - np.exp(-y))
+
+
+def block_dense(x, kernel, parts):
+    """Multiply each of `parts` blocks of features with its own block of rows, one after the other."""
+    blocks = [a @ w for a, w in zip(np.split(x, parts, axis=1), np.split(kernel, parts), strict=True)]
+    return np.concatenate(blocks, axis=1)
+
+
+def pixel_dense(x, kernel, groups):
+    """Multiply each group of channels (last axis) with its own block of columns, pixel by pixel."""
+    share, units = x.shape[-1] // groups, kernel.shape[1] // groups
+    output = np.zeros((*x.shape[:-1], groups * units))
+    for pixel in np.ndindex(x.shape[:-1]):
+        for unit in range(groups * units):
+            first = unit // units * share
+            for channel in range(share):
+                output[(*pixel, unit)] += x[(*pixel, first + channel)] * kernel[channel, unit]
+    return output

@@ -4,18 +4,18 @@ Images are (batch, rows, columns, channels) with as many rows as columns, vector
 Everything computes in the layer's `dtype`, float32 or float64.
 """
 
-from keras.layers import Softmax
+from keras.layers import Softmax, UnitNormalization
 
 from convnet_cfg.nn.activations import ACTIVATIONS, Activation
 from convnet_cfg.nn.conv import Conv2D
 from convnet_cfg.nn.costs import label_errors, logreg, softmax_logreg, sum_of_squares
+from convnet_cfg.nn.dense import BlockDense, ConditionalProbability, Dense, PixelDense, Scaling
 from convnet_cfg.nn.dropout import MaskDropout
-from convnet_cfg.nn.elementwise import Maximum, WeightedSum
+from convnet_cfg.nn.elementwise import LogSoftmax, Maximum, WeightedSum
 from convnet_cfg.nn.images import BilinearResize, GaussianBlur, Nailbed, RGBToLAB, RGBToYUV
 from convnet_cfg.nn.local import Local2D
 from convnet_cfg.nn.normalization import ContrastNorm2D, CrossMapNorm, ResponseNorm2D
 from convnet_cfg.nn.pooling import AveragePool2D, CrossMapMaxPool, MaxAbsPool2D, MaxPool2D
-from convnet_cfg.nn.weighted import Dense
 from convnet_cfg.nn.windows import Window
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "Activation",
     "AveragePool2D",
     "BilinearResize",
+    "BlockDense",
+    "ConditionalProbability",
     "ContrastNorm2D",
     "Conv2D",
     "CrossMapMaxPool",
@@ -30,15 +32,19 @@ __all__ = [
     "Dense",
     "GaussianBlur",
     "Local2D",
+    "LogSoftmax",
     "MaskDropout",
     "MaxAbsPool2D",
     "MaxPool2D",
     "Maximum",
     "Nailbed",
+    "PixelDense",
     "RGBToLAB",
     "RGBToYUV",
     "ResponseNorm2D",
+    "Scaling",
     "Softmax",
+    "UnitNormalization",
     "WeightedSum",
     "Window",
     "label_errors",

@@ -39,6 +39,28 @@ def test_maximum_sends_the_gradient_to_every_tied_input():
         np.testing.assert_array_equal(gradient, g * (value == wanted))
 
 
+def test_log_softmax():
+    x = normal(5, 4)
+    output, g, (gradient,) = run(nn.LogSoftmax(dtype="float64"), x)
+    exponentials = np.exp(x)
+    probabilities = exponentials / exponentials.sum(1, keepdims=True)
+    np.testing.assert_allclose(output, x - np.log(exponentials.sum(1, keepdims=True)))
+    np.testing.assert_allclose(gradient, g - probabilities * g.sum(1, keepdims=True), atol=1e-14)
+    large = nn.LogSoftmax()(np.float32([[1000.0, 0.0]]))
+    np.testing.assert_array_equal(large, [[0.0, -1000.0]])
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 5), -1), ((3, 2, 2, 4), (1, 2, 3))])
+def test_unit_normalization_of_each_case(shape, axis):
+    x = normal(*shape)
+    output, g, (gradient,) = run(nn.UnitNormalization(axis, dtype="float64"), x)
+    case = tuple(range(1, len(shape)))
+    length = np.sqrt((x**2).sum(case, keepdims=True))
+    np.testing.assert_allclose(output, x / length)
+    along = (g * x).sum(case, keepdims=True) / length**2
+    np.testing.assert_allclose(gradient, (g - along * x) / length, atol=1e-13)
+
+
 def test_configuration():
     assert nn.WeightedSum.from_config(nn.WeightedSum([1, 2]).get_config()).coefficients == (1, 2)
     assert nn.Maximum()([keras.Input((3,)), keras.Input((3,))]).shape == (None, 3)
