@@ -10,12 +10,14 @@ from convnet_cfg.nn.activations import ACTIVATIONS, Activation
 from convnet_cfg.nn.conv import Conv2D
 from convnet_cfg.nn.costs import label_errors, logreg, softmax_logreg, sum_of_squares
 from convnet_cfg.nn.dense import BlockDense, ConditionalProbability, Dense, PixelDense, Scaling
-from convnet_cfg.nn.dropout import MaskDropout
+from convnet_cfg.nn.dropconnect import DropConnectDense, DropoutDense
+from convnet_cfg.nn.dropout import FixedCountDropout, InvertedDropout, MaskDropout
 from convnet_cfg.nn.elementwise import LogSoftmax, Maximum, WeightedSum
 from convnet_cfg.nn.images import BilinearResize, GaussianBlur, Nailbed, RGBToLAB, RGBToYUV
 from convnet_cfg.nn.local import Local2D
 from convnet_cfg.nn.normalization import ContrastNorm2D, CrossMapNorm, ResponseNorm2D
 from convnet_cfg.nn.pooling import AveragePool2D, CrossMapMaxPool, MaxAbsPool2D, MaxPool2D
+from convnet_cfg.nn.randomness import RandomLayer
 from convnet_cfg.nn.windows import Window
 
 __all__ = [
@@ -30,7 +32,11 @@ __all__ = [
     "CrossMapMaxPool",
     "CrossMapNorm",
     "Dense",
+    "DropConnectDense",
+    "DropoutDense",
+    "FixedCountDropout",
     "GaussianBlur",
+    "InvertedDropout",
     "Local2D",
     "LogSoftmax",
     "MaskDropout",
@@ -41,6 +47,7 @@ __all__ = [
     "PixelDense",
     "RGBToLAB",
     "RGBToYUV",
+    "RandomLayer",
     "ResponseNorm2D",
     "Scaling",
     "Softmax",
