@@ -197,3 +197,32 @@ def pixel_dense(x, kernel, groups):
             for channel in range(share):
                 output[(*pixel, unit)] += x[(*pixel, first + channel)] * kernel[channel, unit]
     return output
+
+
+def resize_weights(side, target, scale):
+    """Return what each pixel of the image (columns) adds to each of the resized one (rows)."""
+    weights = np.zeros((target, side))
+    for t in range(target):
+        place = min(max(t * scale + side / 2 - target * scale / 2, 0.0), side - 1.01)
+        weights[t, int(place)] = 1 - (place - int(place))
+        weights[t, int(place) + 1] = place - int(place)
+    return weights
+
+
+def resize(image, target, scale):
+    """Resize the images with two matrices."""
+    weights = resize_weights(image.shape[1], target, scale)
+    return np.einsum("ri,bijc,sj->brsc", weights, image, weights)
+
+
+def random_scale(image, max_scale, target, numbers):
+    """Resize to a random size, whole images, and cut a random part out; `numbers` are the random ones."""
+    side = image.shape[1]
+    sizes = list(range(target, target + side - int(side / max_scale) + 1))
+    tickets = [size for ticket, size in enumerate(sizes) for _ in range((ticket + 1) ** 2)]
+    size = tickets[int(numbers[0] * len(tickets))]
+    low, high = max(1, side / (1 + size)), side / size
+    scale = low + numbers[1] * (high - low)
+    resized = image if size == side else resize(image, size, scale)
+    row, column = (int(number * (size - target + 1)) for number in numbers[2:])
+    return resized[:, row : row + target, column : column + target]

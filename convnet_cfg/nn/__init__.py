@@ -13,7 +13,16 @@ from convnet_cfg.nn.dense import BlockDense, ConditionalProbability, Dense, Pixe
 from convnet_cfg.nn.dropconnect import DropConnectDense, DropoutDense
 from convnet_cfg.nn.dropout import FixedCountDropout, InvertedDropout, MaskDropout
 from convnet_cfg.nn.elementwise import LogSoftmax, Maximum, WeightedSum
-from convnet_cfg.nn.images import BilinearResize, GaussianBlur, Nailbed, RGBToLAB, RGBToYUV
+from convnet_cfg.nn.images import (
+    BilinearResize,
+    Crop2D,
+    GaussianBlur,
+    HorizontalFlip,
+    Nailbed,
+    RandomScale,
+    RGBToLAB,
+    RGBToYUV,
+)
 from convnet_cfg.nn.local import Local2D
 from convnet_cfg.nn.normalization import ContrastNorm2D, CrossMapNorm, ResponseNorm2D
 from convnet_cfg.nn.pooling import AveragePool2D, CrossMapMaxPool, MaxAbsPool2D, MaxPool2D
@@ -29,6 +38,7 @@ __all__ = [
     "ConditionalProbability",
     "ContrastNorm2D",
     "Conv2D",
+    "Crop2D",
     "CrossMapMaxPool",
     "CrossMapNorm",
     "Dense",
@@ -36,6 +46,7 @@ __all__ = [
     "DropoutDense",
     "FixedCountDropout",
     "GaussianBlur",
+    "HorizontalFlip",
     "InvertedDropout",
     "Local2D",
     "LogSoftmax",
@@ -48,6 +59,7 @@ __all__ = [
     "RGBToLAB",
     "RGBToYUV",
     "RandomLayer",
+    "RandomScale",
     "ResponseNorm2D",
     "Scaling",
     "Softmax",
