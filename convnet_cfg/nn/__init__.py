@@ -26,6 +26,7 @@ from convnet_cfg.nn.images import (
 from convnet_cfg.nn.local import Local2D
 from convnet_cfg.nn.normalization import ContrastNorm2D, CrossMapNorm, ResponseNorm2D
 from convnet_cfg.nn.pooling import AveragePool2D, CrossMapMaxPool, MaxAbsPool2D, MaxPool2D
+from convnet_cfg.nn.random_activations import RANDOM_ACTIVATIONS, RandomActivation
 from convnet_cfg.nn.randomness import RandomLayer
 from convnet_cfg.nn.windows import Window
 
@@ -56,8 +57,10 @@ __all__ = [
     "Maximum",
     "Nailbed",
     "PixelDense",
+    "RANDOM_ACTIVATIONS",
     "RGBToLAB",
     "RGBToYUV",
+    "RandomActivation",
     "RandomLayer",
     "RandomScale",
     "ResponseNorm2D",
