@@ -7,6 +7,14 @@ Everything computes in the layer's `dtype`, float32 or float64.
 from keras.layers import Softmax, UnitNormalization
 
 from convnet_cfg.nn.activations import ACTIVATIONS, Activation
+from convnet_cfg.nn.constraints import (
+    LOCAL_AXES,
+    Chain,
+    ColumnNorm,
+    ColumnNormLimit,
+    ColumnSpread,
+    NonNegativeColumns,
+)
 from convnet_cfg.nn.conv import Conv2D
 from convnet_cfg.nn.costs import label_errors, logreg, softmax_logreg, sum_of_squares
 from convnet_cfg.nn.dense import BlockDense, ConditionalProbability, Dense, PixelDense, Scaling
@@ -36,6 +44,10 @@ __all__ = [
     "AveragePool2D",
     "BilinearResize",
     "BlockDense",
+    "Chain",
+    "ColumnNorm",
+    "ColumnNormLimit",
+    "ColumnSpread",
     "ConditionalProbability",
     "ContrastNorm2D",
     "Conv2D",
@@ -49,6 +61,7 @@ __all__ = [
     "GaussianBlur",
     "HorizontalFlip",
     "InvertedDropout",
+    "LOCAL_AXES",
     "Local2D",
     "LogSoftmax",
     "MaskDropout",
@@ -56,6 +69,7 @@ __all__ = [
     "MaxPool2D",
     "Maximum",
     "Nailbed",
+    "NonNegativeColumns",
     "PixelDense",
     "RANDOM_ACTIVATIONS",
     "RGBToLAB",
