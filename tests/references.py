@@ -63,24 +63,66 @@ def pool(image, size, strides, start, count, reduce):
     return output
 
 
-def max_pool_gradient(image, gradient, size, strides, start):
-    """Give each pixel that equals its window's maximum the whole gradient."""
+def largest_magnitude(pixels, axis):
+    """Return the value of largest magnitude of (batch, rows, columns, channels), the last of equal ones."""
+    assert axis == (1, 2)
+    best = np.zeros((pixels.shape[0], pixels.shape[3]))
+    for case, channel in np.ndindex(best.shape):
+        for value in pixels[case, :, :, channel].flatten():
+            if abs(value) >= abs(best[case, channel]):
+                best[case, channel] = value
+    return best
+
+
+def max_pool_gradient(image, gradient, size, strides, start, reduce=np.max):
+    """Give each pixel that equals its window's maximum (or what `reduce` returns) the whole gradient."""
     result = np.zeros(image.shape)
     count = gradient.shape[1]
     for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
         pixels = image[:, rows, columns]
-        equal = pixels == pixels.max(axis=(1, 2), keepdims=True)
+        equal = pixels == reduce(pixels, axis=(1, 2))[:, None, None]
         result[:, rows, columns] += equal * gradient[:, row : row + 1, column : column + 1]
     return result
 
 
-def average_pool_gradient(image, gradient, size, strides, start):
+def pool_area(rows, columns, size, divisor):
+    """Return what the sum over a window is divided by."""
+    existing = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return {"existing": existing, "nominal": size**2, "none": 1}[divisor]
+
+
+def average_pool(image, size, strides, start, count, divisor="existing"):
+    """Return the sum of each window divided by `divisor`."""
+    output = np.zeros((image.shape[0], count, count, image.shape[3]))
+    for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
+        area = pool_area(rows, columns, size, divisor)
+        output[:, row, column] = image[:, rows, columns].sum(axis=(1, 2)) / area
+    return output
+
+
+def average_pool_gradient(image, gradient, size, strides, start, divisor="existing"):
     """Share the gradient among the existing pixels of each window."""
     result = np.zeros(image.shape)
     count = gradient.shape[1]
     for row, column, rows, columns in pool_windows(image.shape[1], size, strides, start, count):
-        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        area = pool_area(rows, columns, size, divisor)
         result[:, rows, columns] += gradient[:, row : row + 1, column : column + 1] / area
+    return result
+
+
+def channel_max_pool(x, size, strides, start, outputs):
+    """Return the maximum of each window of the last axis."""
+    windows = [window(start + o * strides, size, x.shape[-1]) for o in range(outputs)]
+    return np.stack([x[..., channels].max(axis=-1) for channels in windows], axis=-1)
+
+
+def channel_max_pool_gradient(x, gradient, size, strides, start):
+    """Give each channel that equals its window's maximum the whole gradient."""
+    result = np.zeros(x.shape)
+    for o in range(gradient.shape[-1]):
+        seen = x[..., channels := window(start + o * strides, size, x.shape[-1])]
+        equal = seen == seen.max(axis=-1, keepdims=True)
+        result[..., channels] += equal * gradient[..., o : o + 1]
     return result
 
 
@@ -115,20 +157,20 @@ def over_channels(matrix):
     return lambda image, transposed=False: image @ (matrix.T if transposed else matrix)
 
 
-def local_means(image, size):
-    """Return the mean of the existing pixels of the window around each pixel."""
+def local_means(image, size, divisor="existing"):
+    """Return the mean of the window around each pixel: over its existing pixels, or all of them."""
     total = over_pixels(spatial_neighbours(image.shape[1], size))
-    return total(image) / total(np.ones_like(image))
+    return total(image) / {"existing": total(np.ones_like(image)), "nominal": size**2}[divisor]
 
 
-def normalize(x, centred, total, scale, power, min_div=1.0):
-    """Return x * (min_div + scale * total(centred ** 2)) ** -power."""
-    return x * (min_div + scale * total(centred**2)) ** -power
+def normalize(x, centred, total, scale, power, constant=1.0):
+    """Return x * (constant + scale * total(centred ** 2)) ** -power."""
+    return x * (constant + scale * total(centred**2)) ** -power
 
 
-def normalize_gradient(x, centred, g, total, scale, power, min_div=1.0):
+def normalize_gradient(x, centred, g, total, scale, power, constant=1.0):
     """Return the gradient of normalize, the part subtracted in `centred` being constant."""
-    d = min_div + scale * total(centred**2)
+    d = constant + scale * total(centred**2)
     y = x * d**-power
     return g * d**-power - 2 * scale * power * centred * total(g * y / d, transposed=True)
 
@@ -137,3 +179,50 @@ def softrelu_gradient(x):
     """Return the derivative that was intended: 1 where the output is above 4, else 1 - exp(-y)."""
     y = np.where(x > 4, x, np.log1p(np.exp(x)))
     return np.where(y > 4, 1.0, 1.0 - np.exp(-y))
+
+
+def block_dense(x, kernel, parts):
+    """Multiply each of `parts` blocks of features with its own block of rows, one after the other."""
+    blocks = [a @ w for a, w in zip(np.split(x, parts, axis=1), np.split(kernel, parts), strict=True)]
+    return np.concatenate(blocks, axis=1)
+
+
+def pixel_dense(x, kernel, groups):
+    """Multiply each group of channels (last axis) with its own block of columns, pixel by pixel."""
+    share, units = x.shape[-1] // groups, kernel.shape[1] // groups
+    output = np.zeros((*x.shape[:-1], groups * units))
+    for pixel in np.ndindex(x.shape[:-1]):
+        for unit in range(groups * units):
+            first = unit // units * share
+            for channel in range(share):
+                output[(*pixel, unit)] += x[(*pixel, first + channel)] * kernel[channel, unit]
+    return output
+
+
+def resize_weights(side, target, scale):
+    """Return what each pixel of the image (columns) adds to each of the resized one (rows)."""
+    weights = np.zeros((target, side))
+    for t in range(target):
+        place = min(max(t * scale + side / 2 - target * scale / 2, 0.0), side - 1.01)
+        weights[t, int(place)] = 1 - (place - int(place))
+        weights[t, int(place) + 1] = place - int(place)
+    return weights
+
+
+def resize(image, target, scale):
+    """Resize the images with two matrices."""
+    weights = resize_weights(image.shape[1], target, scale)
+    return np.einsum("ri,bijc,sj->brsc", weights, image, weights)
+
+
+def random_scale(image, max_scale, target, numbers):
+    """Resize to a random size, whole images, and cut a random part out; `numbers` are the random ones."""
+    side = image.shape[1]
+    sizes = list(range(target, target + side - int(side / max_scale) + 1))
+    tickets = [size for ticket, size in enumerate(sizes) for _ in range((ticket + 1) ** 2)]
+    size = tickets[int(numbers[0] * len(tickets))]
+    low, high = max(1, side / (1 + size)), side / size
+    scale = low + numbers[1] * (high - low)
+    resized = image if size == side else resize(image, size, scale)
+    row, column = (int(number * (size - target + 1)) for number in numbers[2:])
+    return resized[:, row : row + target, column : column + target]

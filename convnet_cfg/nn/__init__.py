@@ -4,9 +4,17 @@ Images are (batch, rows, columns, channels) with as many rows as columns, vector
 Everything computes in the layer's `dtype`, float32 or float64.
 """
 
-from keras.layers import Softmax
+from keras.layers import Softmax, UnitNormalization
 
 from convnet_cfg.nn.activations import ACTIVATIONS, Activation
+from convnet_cfg.nn.constraints import (
+    LOCAL_AXES,
+    Chain,
+    ColumnNorm,
+    ColumnNormLimit,
+    ColumnSpread,
+    NonNegativeColumns,
+)
 from convnet_cfg.nn.conv import Conv2D
 from convnet_cfg.nn.costs import (
     binary_cross_entropy,
@@ -38,13 +46,25 @@ from convnet_cfg.nn.costs import (
     task_logreg,
     topographic_energy,
 )
-from convnet_cfg.nn.dropout import MaskDropout
-from convnet_cfg.nn.elementwise import Maximum, WeightedSum
-from convnet_cfg.nn.images import BilinearResize, GaussianBlur, Nailbed, RGBToLAB, RGBToYUV
+from convnet_cfg.nn.dense import BlockDense, ConditionalProbability, Dense, PixelDense, Scaling
+from convnet_cfg.nn.dropconnect import DropConnectDense, DropoutDense
+from convnet_cfg.nn.dropout import FixedCountDropout, InvertedDropout, MaskDropout
+from convnet_cfg.nn.elementwise import LogSoftmax, Maximum, WeightedSum
+from convnet_cfg.nn.images import (
+    BilinearResize,
+    Crop2D,
+    GaussianBlur,
+    HorizontalFlip,
+    Nailbed,
+    RandomScale,
+    RGBToLAB,
+    RGBToYUV,
+)
 from convnet_cfg.nn.local import Local2D
 from convnet_cfg.nn.normalization import ContrastNorm2D, CrossMapNorm, ResponseNorm2D
-from convnet_cfg.nn.pooling import AveragePool2D, MaxPool2D
-from convnet_cfg.nn.weighted import Dense
+from convnet_cfg.nn.pooling import AveragePool2D, CrossMapMaxPool, MaxAbsPool2D, MaxPool2D
+from convnet_cfg.nn.random_activations import RANDOM_ACTIVATIONS, RandomActivation
+from convnet_cfg.nn.randomness import RandomLayer
 from convnet_cfg.nn.windows import Window
 
 __all__ = [
@@ -52,20 +72,44 @@ __all__ = [
     "Activation",
     "AveragePool2D",
     "BilinearResize",
+    "BlockDense",
+    "Chain",
+    "ColumnNorm",
+    "ColumnNormLimit",
+    "ColumnSpread",
+    "ConditionalProbability",
     "ContrastNorm2D",
     "Conv2D",
+    "Crop2D",
+    "CrossMapMaxPool",
     "CrossMapNorm",
     "Dense",
+    "DropConnectDense",
+    "DropoutDense",
+    "FixedCountDropout",
     "GaussianBlur",
+    "HorizontalFlip",
+    "InvertedDropout",
+    "LOCAL_AXES",
     "Local2D",
+    "LogSoftmax",
     "MaskDropout",
+    "MaxAbsPool2D",
     "MaxPool2D",
     "Maximum",
     "Nailbed",
+    "NonNegativeColumns",
+    "PixelDense",
+    "RANDOM_ACTIVATIONS",
     "RGBToLAB",
     "RGBToYUV",
+    "RandomActivation",
+    "RandomLayer",
+    "RandomScale",
     "ResponseNorm2D",
+    "Scaling",
     "Softmax",
+    "UnitNormalization",
     "WeightedSum",
     "Window",
     "binary_cross_entropy",

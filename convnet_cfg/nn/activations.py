@@ -1,12 +1,13 @@
 """The element-wise functions (cuda-convnet: neuron), exact at their kinks.
 
 Where automatic differentiation would choose another value at a kink than cuda-convnet, the gradient
-is written out: |x| has -1 at 0, brelu has 0 at both kinks, softrelu has 1 above an output of 4.
+is written out: |x| has -1 at 0, abstanh has -a * b at 0, brelu has 0 at both kinks, softrelu has 1
+above an output of 4. That of drelu is written out because it would lose its digits near 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -55,6 +56,39 @@ def bounded_relu(x, bound):
     return clip(x)
 
 
+def log(x, a):
+    """Return log(a + x)."""
+    return tf.math.log(a + x)
+
+
+def double_relu(x, a):
+    """Return x - a * tanh(x / a); the gradient is tanh(x / a) ** 2."""
+
+    @tf.custom_gradient
+    def bend(x):
+        steep = tf.tanh(x / a)
+        return x - a * steep, lambda gradient: gradient * tf.square(steep)
+
+    return bend(x)
+
+
+def absolute_tanh(x, a, b):
+    """Return a * tanh(|b| * |x|); the gradient is that of x < 0 at 0 as well: -a * |b|."""
+
+    @tf.custom_gradient
+    def fold(x):
+        y = tf.tanh(abs(b) * tf.abs(x))
+        slope = a * abs(b) * (1.0 - tf.square(y))
+        return a * y, lambda gradient: gradient * tf.where(x > 0, slope, -slope)
+
+    return fold(x)
+
+
+def power(x, a):
+    """Return x ** a; the gradient is a * x ** (a - 1)."""
+    return tf.pow(x, a)
+
+
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "ident": identity,
     "logistic": tf.sigmoid,
@@ -66,8 +100,24 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "square": tf.square,
     "sqrt": tf.sqrt,
     "linear": linear,
+    "log": log,
+    "drelu": double_relu,
+    "abstanh": absolute_tanh,
+    "power": power,
 }
-PARAMETER_COUNTS = {"tanh": 2, "brelu": 1, "linear": 2}
+PARAMETER_COUNTS = {"tanh": 2, "brelu": 1, "linear": 2, "log": 1, "drelu": 1, "abstanh": 2, "power": 1}
+
+
+def check_parameters(
+    function: str, parameters: Sequence[float], known: Mapping[str, Any], counts: Mapping[str, int]
+) -> tuple[float, ...]:
+    """Return the parameters; raise ValueError for an unknown function or a wrong number of them."""
+    if function not in known:
+        raise ValueError(f"unknown activation {function!r}, expected one of {', '.join(known)}")
+    expected = counts.get(function, 0)
+    if len(parameters) != expected:
+        raise ValueError(f"{function} takes {expected} parameters, got {len(parameters)}")
+    return tuple(parameters)
 
 
 @keras.saving.register_keras_serializable("convnet_cfg")
@@ -80,13 +130,8 @@ class Activation(keras.layers.Layer):
 
     def __init__(self, function: str, parameters: tuple[float, ...] = (), **keras_arguments: Any) -> None:
         super().__init__(**keras_arguments)
-        if function not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {function!r}, expected one of {', '.join(ACTIVATIONS)}")
-        expected = PARAMETER_COUNTS.get(function, 0)
-        if len(parameters) != expected:
-            raise ValueError(f"{function} takes {expected} parameters, got {len(parameters)}")
         self.function = function
-        self.parameters = tuple(parameters)
+        self.parameters = check_parameters(function, parameters, ACTIVATIONS, PARAMETER_COUNTS)
 
     def call(self, inputs):
         """Return the function of each value."""

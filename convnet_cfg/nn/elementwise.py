@@ -1,4 +1,4 @@
-"""Layers that combine several inputs of equal shape, element by element."""
+"""Layers without weights whose output has the shape of each input."""
 
 from __future__ import annotations
 
@@ -64,3 +64,17 @@ def maximum(*inputs):
         return [tf.where(x == output, g, tf.zeros_like(g)) for x in inputs]
 
     return output, gradient
+
+
+@keras.saving.register_keras_serializable("convnet_cfg")
+class LogSoftmax(Elementwise):
+    """Logarithm of the softmax (fork of stephenyan1231: logsoftmax).
+
+    y = x - log(sum of exp(x))
+
+    Input and output shape: (batch, classes).
+    """
+
+    def call(self, inputs):
+        """Return the logarithms of the probabilities."""
+        return tf.nn.log_softmax(inputs)

@@ -1,4 +1,4 @@
-"""Fixed operations on images (batch, rows, columns, channels): sampling, blurring, resizing, colours."""
+"""Operations without weights on images: sampling, blurring, resizing, cropping, mirroring, colours."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from convnet_cfg.nn.randomness import RandomLayer
+
 
 class ImageLayer(keras.layers.Layer):
-    """Base of the layers that change images in a fixed way; by default the shape stays as it is."""
+    """Base of the layers from square images to square images; by default the shape stays as it is."""
 
     def output_side(self, side: int) -> int:
         """Return the side of the output."""
@@ -84,6 +86,30 @@ class GaussianBlur(ImageLayer):
         return {**super().get_config(), "size": self.size, "stdev": self.stdev}
 
 
+def resized_places(pixels: Any, side: int, target: Any, scale: Any) -> Any:
+    """Return where pixels of an image resized from `side` to `target` lie on the image; float64.
+
+    There is no half-pixel term, and the last pixel of the image is never reached.
+    """
+    place = tf.cast(pixels, tf.float64) * scale + (side - target * scale) / 2
+    return tf.clip_by_value(place, 0.0, side - 1.01)
+
+
+def interpolate(image: Any, rows: Any, columns: Any) -> Any:
+    """Return the image at these rows and columns, which are fractions, linear in between.
+
+    Shapes: (batch, side, side, channels), (height,), (width,) -> (batch, height, width, channels), with
+    side >= 2.
+    """
+    for axis, places in ((1, rows), (2, columns)):
+        first = tf.minimum(tf.cast(places, tf.int32), image.shape[axis] - 2)
+        weight = tf.cast(places - tf.cast(first, places.dtype), image.dtype)
+        weight = tf.reshape(weight, (-1, 1, 1) if axis == 1 else (-1, 1))
+        low, high = tf.gather(image, first, axis=axis), tf.gather(image, first + 1, axis=axis)
+        image = low * (1.0 - weight) + high * weight
+    return image
+
+
 @keras.saving.register_keras_serializable("convnet_cfg")
 class BilinearResize(ImageLayer):
     """Bilinear resizing to floor(side / scale) (cuda-convnet: resize).
@@ -105,18 +131,109 @@ class BilinearResize(ImageLayer):
         """Return the resized image."""
         side = inputs.shape[1]
         target = self.output_side(side)
-        place = np.arange(target) * self.scale + (side - target * self.scale) / 2
-        place = np.clip(place, 0, side - 1.01)
-        first = place.astype(np.int32)
-        for axis, shape in ((1, (-1, 1, 1)), (2, (-1, 1))):
-            weight = tf.constant((place - first).reshape(shape), inputs.dtype)
-            low, high = tf.gather(inputs, first, axis=axis), tf.gather(inputs, first + 1, axis=axis)
-            inputs = low * (1.0 - weight) + high * weight
-        return inputs
+        places = resized_places(np.arange(target), side, target, self.scale)
+        return interpolate(inputs, places, places)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer."""
         return {**super().get_config(), "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("convnet_cfg")
+class RandomScale(RandomLayer, ImageLayer):
+    """Random part of the image at a random scale in training, resized as a whole else (rscale).
+
+    In training all images of a minibatch are resized to `target` + s pixels, s = 0 ... side -
+    floor(side / max_scale) with a probability proportional to (s + 1) ** 2, and of these `target`
+    pixels cut out anywhere. The scale is drawn too, between those of that size and of one pixel more
+    but at least 1; at the image's own size nothing is resized. Otherwise the image is resized to
+    `target` at `max_scale`. The rules of resizing are those of BilinearResize.
+
+    Input shape: (batch, side, side, channels), side >= 2; output: (batch, target, target, channels).
+    """
+
+    def __init__(
+        self, max_scale: float, target: int, seed: int | None = None, **keras_arguments: Any
+    ) -> None:
+        super().__init__(seed, **keras_arguments)
+        self.max_scale = max_scale
+        self.target = target
+
+    def output_side(self, side: int) -> int:
+        """Return `target`."""
+        return self.target
+
+    def call(self, inputs, training=None):
+        """Return the resized image."""
+        side = inputs.shape[1]
+        if training:
+            numbers = tf.cast(self.uniform((4,)), tf.float64)
+            return interpolate(inputs, *random_places(side, self.max_scale, self.target, numbers))
+        places = resized_places(np.arange(self.target), side, self.target, self.max_scale)
+        return interpolate(inputs, places, places)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "max_scale": self.max_scale, "target": self.target}
+
+
+def random_places(side: int, max_scale: float, target: int, numbers: Any) -> tuple[Any, Any]:
+    """Return the rows and columns of RandomScale; shapes (target,).
+
+    `numbers`, 0 <= u < 1, choose the size, the scale, the first row and the first column.
+    """
+    squares = np.arange(1, side - int(side / max_scale) + 2) ** 2.0
+    larger = tf.reduce_sum(tf.cast(numbers[0] >= np.cumsum(squares) / squares.sum(), tf.float64))
+    size = target + larger
+    low = tf.maximum(side / (size + 1), 1.0)
+    scale = low + numbers[1] * (side / size - low)
+
+    def places(number: Any) -> Any:
+        pixels = tf.floor(number * (larger + 1)) + np.arange(target)
+        return tf.where(size == side, pixels, resized_places(pixels, side, size, scale))
+
+    return places(numbers[2]), places(numbers[3])
+
+
+@keras.saving.register_keras_serializable("convnet_cfg")
+class HorizontalFlip(ImageLayer):
+    """Mirror image, left and right exchanged, of every image (cuda-convnet2: href). The shape stays."""
+
+    def call(self, inputs):
+        """Return the mirrored image."""
+        return tf.reverse(inputs, [2])
+
+
+@keras.saving.register_keras_serializable("convnet_cfg")
+class Crop2D(ImageLayer):
+    """Square part of each image (cuda-convnet2: crop).
+
+    y[r, c] = x[row + r, column + c] for 0 <= r, c < size
+
+    `call` raises ValueError if the image ends before. Input shape: (batch, side, side, channels);
+    output shape: (batch, size, size, channels).
+    """
+
+    def __init__(self, row: int, column: int, size: int, **keras_arguments: Any) -> None:
+        super().__init__(**keras_arguments)
+        self.row = row
+        self.column = column
+        self.size = size
+
+    def output_side(self, side: int) -> int:
+        """Return `size`."""
+        return self.size
+
+    def call(self, inputs):
+        """Return the part of the image."""
+        rows, columns = (slice(start, start + self.size) for start in (self.row, self.column))
+        if min(self.row, self.column) < 0 or max(rows.stop, columns.stop) > inputs.shape[1]:
+            raise ValueError(f"{self.name}: {rows}, {columns} is not inside {inputs.shape[1]} pixels")
+        return inputs[:, rows, columns]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "row": self.row, "column": self.column, "size": self.size}
 
 
 YUV = (

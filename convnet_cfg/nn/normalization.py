@@ -1,6 +1,6 @@
 """Response normalization within and across channels (cuda-convnet: rnorm, cnorm, cmrnorm).
 
-All three divide x by a power of the energy d of a neighbourhood, d = min_div + scale * sum of z ** 2:
+All three divide x by a power of the energy d of a neighbourhood, d = constant + scale * sum of z ** 2:
 
     y = x * d ** -power
     dx = g * d ** -power - 2 * scale * power * z * sum over the mirrored neighbourhood of g * y / d
@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from convnet_cfg.nn.pooling import average_pool
+from convnet_cfg.nn.pooling import average_pool, check_divisor
 from convnet_cfg.nn.windows import Span, fit
 
 
@@ -40,9 +40,9 @@ def normalize(
     *,
     scale: float,
     power: float,
-    min_div: float,
+    constant: float,
 ) -> Any:
-    """Return x * (min_div + scale * sum of centred ** 2) ** -power.
+    """Return x * (constant + scale * sum of centred ** 2) ** -power.
 
     `energy` and `mirrored` are functions (values, weight) -> weighted sum over the neighbourhood and
     over the mirrored one. `centred` is x, or x minus constants.
@@ -50,7 +50,7 @@ def normalize(
 
     @tf.custom_gradient
     def respond(x):
-        divisor = min_div + energy(tf.square(centred), scale)
+        divisor = constant + energy(tf.square(centred), scale)
         factor = negative_power(divisor, power)
         y = x * factor
 
@@ -86,18 +86,18 @@ class Norm(keras.layers.Layer):
     """Base of the normalization layers; `scale` is used as it is, not divided by the window's size."""
 
     def __init__(
-        self, size: int, scale: float, power: float, min_div: float = 1.0, **keras_arguments: Any
+        self, size: int, scale: float, power: float, constant: float = 1.0, **keras_arguments: Any
     ) -> None:
         super().__init__(**keras_arguments)
         self.size = size
         self.scale = scale
         self.power = power
-        self.min_div = min_div
+        self.constant = constant
 
     @property
     def constants(self) -> dict[str, float]:
         """The numbers of the formula."""
-        return {"scale": self.scale, "power": self.power, "min_div": self.min_div}
+        return {"scale": self.scale, "power": self.power, "constant": self.constant}
 
     def compute_output_shape(self, input_shape):
         """Return the input's shape."""
@@ -112,7 +112,7 @@ class Norm(keras.layers.Layer):
 class ResponseNorm2D(Norm):
     """Divide each pixel by the energy of its neighbourhood in its channel (cuda-convnet: rnorm).
 
-    y[p] = x[p] * (min_div + scale * sum of x[q] ** 2 over the size x size window around p) ** -power
+    y[p] = x[p] * (constant + scale * sum of x[q] ** 2 over the size x size window around p) ** -power
 
     Input and output shape: (batch, side, side, channels).
     """
@@ -138,23 +138,43 @@ class ContrastNorm2D(ResponseNorm2D):
     """Divide each pixel by the contrast of its neighbourhood (cuda-convnet: cnorm).
 
     z[q] = x[q] - mean of the existing pixels of the window around q
-    y[p] = x[p] * (min_div + scale * sum of z[q] ** 2 over the size x size window around p) ** -power
+    y[p] = x[p] * (constant + scale * sum of z[q] ** 2 over the size x size window around p) ** -power
 
     The numerator is not centred, and the means count as constants in the gradient, as in the
-    original. Input and output shape: (batch, side, side, channels).
+    original. With `divisor` "nominal" the means are sums divided by size ** 2 at the border as well,
+    as until July 2012. Input and output shape: (batch, side, side, channels).
     """
+
+    def __init__(
+        self,
+        size: int,
+        scale: float,
+        power: float,
+        constant: float = 1.0,
+        divisor: str = "existing",
+        **keras_arguments: Any,
+    ) -> None:
+        super().__init__(size, scale, power, constant, **keras_arguments)
+        self.divisor = check_divisor(divisor, ("existing", "nominal"))
 
     def call(self, inputs):
         """Return the normalized image."""
-        means = average_pool(inputs, around(inputs.shape[1], self.size))
-        return self.normalized(inputs, tf.stop_gradient(inputs - means))
+        return self.normalized(inputs, tf.stop_gradient(inputs - self.means(inputs)))
+
+    def means(self, image):
+        """Return the mean of the window around each pixel."""
+        return average_pool(image, around(image.shape[1], self.size), self.divisor)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "divisor": self.divisor}
 
 
 @keras.saving.register_keras_serializable("convnet_cfg")
 class CrossMapNorm(Norm):
     """Divide each value by the energy of neighbouring channels at the same pixel (cuda-convnet: cmrnorm).
 
-    y[c] = x[c] * (min_div + scale * sum of x[c'] ** 2 over the `size` channels around c) ** -power
+    y[c] = x[c] * (constant + scale * sum of x[c'] ** 2 over the `size` channels around c) ** -power
 
     With `blocked`, the neighbours are those of the same block of `size` channels. Input and output
     shape: (..., channels). The sum is a product with a matrix of zeros and ones: three times as fast
@@ -166,11 +186,11 @@ class CrossMapNorm(Norm):
         size: int,
         scale: float,
         power: float,
-        min_div: float = 1.0,
+        constant: float = 1.0,
         blocked: bool = False,
         **keras_arguments: Any,
     ) -> None:
-        super().__init__(size, scale, power, min_div, **keras_arguments)
+        super().__init__(size, scale, power, constant, **keras_arguments)
         self.blocked = blocked
 
     def neighbours(self, channels: int) -> np.ndarray:

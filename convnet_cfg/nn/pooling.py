@@ -1,9 +1,10 @@
-"""Maximum and average over square windows (cuda-convnet: pool)."""
+"""Maximum and average over square windows (cuda-convnet: pool), and over channels (cmpool)."""
 
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Collection
+from functools import cache, partial, reduce
 from typing import Any
 
 import keras
@@ -83,17 +84,64 @@ def _windows(values: Any, span: Span, step: tuple[int, int], cells: int, fill: f
     return tf.pad(values[tuple(cut)], around, constant_values=fill)[:, :, None, :, None]
 
 
-def average_pool(image: Any, span: Span) -> Any:
-    """Return the mean of the existing pixels of each window.
+def largest_magnitude(a: Any, b: Any) -> Any:
+    """Return a where |a| > |b|, else b: of equal magnitudes the later one."""
+    return tf.where(tf.abs(a) > tf.abs(b), a, b)
+
+
+def max_abs_pool(image: Any, span: Span) -> Any:
+    """Return the value of largest magnitude of each window, of equal ones the last, row by row.
+
+    Each pixel equal to that value, sign included, gets the full gradient. Shapes as in max_pool.
+    """
+
+    @tf.custom_gradient
+    def pool(image):
+        # Zeros stand for pixels that do not exist: they never win over one that does.
+        output = fit(image, span)
+        # First along the rows, then of these the last row: the order of a scan row by row.
+        for axis in (2, 1):
+            output = reduce(largest_magnitude, _offsets(output, span, axis))
+        return output, lambda gradient: _max_pool_gradient(span)(image, output, gradient)
+
+    return pool(image)
+
+
+def _offsets(image: Any, span: Span, axis: int) -> list[Any]:
+    """Return, for each offset inside a window, that pixel of all windows along an axis."""
+    reach = span.strides * (span.count - 1) + 1
+    cuts = [[slice(None)] * axis + [slice(k, k + reach, span.strides)] for k in range(span.size)]
+    return [image[tuple(cut)] for cut in cuts]
+
+
+def average_pool(image: Any, span: Span, divisor: str = "existing") -> Any:
+    """Return the sum of each window divided by what DIVISORS says.
 
     Shapes: (batch, side, side, channels) -> (batch, count, count, channels).
     """
-    if span.mode:
-        return tf.nn.avg_pool2d(image, span.size, span.strides, span.mode)
-    means = tf.nn.avg_pool2d(fit(image, span), span.size, span.strides, "VALID")
-    existing = span.existing()
-    correction = span.size**2 / np.outer(existing, existing)
-    return means * tf.constant(correction[..., None], means.dtype)
+    if span.mode == "VALID" or (span.mode == "SAME" and divisor == "existing"):
+        means = tf.nn.avg_pool2d(image, span.size, span.strides, span.mode)
+    else:
+        means = tf.nn.avg_pool2d(fit(image, span), span.size, span.strides, "VALID")
+        if divisor == "existing":
+            existing = span.existing()
+            correction = span.size**2 / np.outer(existing, existing)
+            means *= tf.constant(correction[..., None], means.dtype)
+    return means * span.size**2 if divisor == "none" else means
+
+
+DIVISORS = {
+    "existing": "the number of the window's pixels inside the image",
+    "nominal": "size ** 2, as if there were zeros around the image",
+    "none": "1",
+}
+
+
+def check_divisor(divisor: str, allowed: Collection[str] = tuple(DIVISORS)) -> str:
+    """Return the divisor; raise ValueError if it is not allowed."""
+    if divisor not in allowed:
+        raise ValueError(f"divisor must be one of {', '.join(allowed)}, got {divisor!r}")
+    return divisor
 
 
 class Pool2D(keras.layers.Layer):
@@ -148,13 +196,115 @@ class MaxPool2D(Pool2D):
 
 
 @keras.saving.register_keras_serializable("convnet_cfg")
-class AveragePool2D(Pool2D):
-    """Mean over the existing pixels of each window (cuda-convnet: pool=avg).
+class MaxAbsPool2D(Pool2D):
+    """Value of largest magnitude, with its sign, of each window (cuda-convnet: pool=maxabs).
 
-    At the border the sum is divided by the number of pixels inside the image, not by size ** 2.
-    Input shape: (batch, side, side, channels); output: (batch, output_side, output_side, channels).
+    Of values of equal magnitude it is the last one, row by row. Every pixel that equals the output
+    gets the full gradient. Shapes as in MaxPool2D.
     """
 
     def call(self, inputs):
-        """Return the mean of each window."""
-        return average_pool(inputs, self.span(inputs.shape[1]))
+        """Return the value of largest magnitude of each window."""
+        return max_abs_pool(inputs, self.span(inputs.shape[1]))
+
+
+@keras.saving.register_keras_serializable("convnet_cfg")
+class AveragePool2D(Pool2D):
+    """Sum over the existing pixels of each window, divided by their number (cuda-convnet: pool=avg).
+
+    With `divisor` "nominal" the sum is divided by size ** 2 at the border as well, as cuda-convnet
+    did until July 2012; with "none" it is not divided (cuda-convnet2: sum=1).
+    Input shape: (batch, side, side, channels); output: (batch, output_side, output_side, channels).
+    """
+
+    def __init__(
+        self,
+        size: int,
+        strides: int,
+        start: int = 0,
+        output_side: int | None = None,
+        divisor: str = "existing",
+        **keras_arguments: Any,
+    ) -> None:
+        super().__init__(size, strides, start, output_side, **keras_arguments)
+        self.divisor = check_divisor(divisor)
+
+    def call(self, inputs):
+        """Return the mean or sum of each window."""
+        return average_pool(inputs, self.span(inputs.shape[1]), self.divisor)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "divisor": self.divisor}
+
+
+def channel_pool(values: Any, span: Span) -> Any:
+    """Return the maximum of each window of channels; each value equal to it gets the full gradient.
+
+    Shapes: (..., side) -> (..., count).
+    """
+
+    @tf.custom_gradient
+    def pool(values):
+        take = partial(tf.gather, axis=-1)
+        first = span.start + span.strides * np.arange(span.count)
+        # An offset beyond the existing channels of a window takes the nearest of them once more.
+        low, high = np.maximum(first, 0), np.minimum(first + span.size, span.side) - 1
+        output = reduce(tf.maximum, [take(values, np.clip(first + k, low, high)) for k in range(span.size)])
+
+        def gradient(g):
+            parts = []
+            for window, inside in _windows_of_channels(span):
+                equal = inside & (values == take(output, window))
+                parts.append(tf.where(equal, take(g, window), tf.zeros((), g.dtype)))
+            return sum(parts[1:], parts[0])
+
+        return output, gradient
+
+    return pool(values)
+
+
+def _windows_of_channels(span: Span) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return all (window, inside) where channel c is in window[c] if inside[c]; each pair once."""
+    channel = np.arange(span.side)
+    pairs = []
+    for step in range(span.reach):
+        window = (channel - span.start) // span.strides - step
+        inside = (window >= 0) & (window < span.count)
+        inside &= channel - span.start - window * span.strides < span.size
+        pairs.append((np.clip(window, 0, span.count - 1), inside))
+    return pairs
+
+
+@keras.saving.register_keras_serializable("convnet_cfg")
+class CrossMapMaxPool(keras.layers.Layer):
+    """Maximum over neighbouring channels at the same pixel (cuda-convnet2: cmpool).
+
+    y[..., o] = max of x[..., start + o * strides + k] over the existing channels, 0 <= k < size
+
+    Every channel that equals the maximum gets the full gradient. `call` raises ValueError if a window
+    has no channel of the image. Input shape: (..., channels); output shape: (..., outputs).
+    """
+
+    def __init__(self, size: int, strides: int, start: int, outputs: int, **keras_arguments: Any) -> None:
+        super().__init__(**keras_arguments)
+        self.size = size
+        self.strides = strides
+        self.start = start
+        self.outputs = outputs
+
+    def call(self, inputs):
+        """Return the maximum of each window of channels."""
+        span = Span(inputs.shape[-1], self.size, self.strides, self.start, self.outputs)
+        if self.outputs < 1 or span.existing().min() < 1:
+            raise ValueError(f"{self.name}: a window lies outside the channels: {span}")
+        return channel_pool(inputs, span)
+
+    def compute_output_shape(self, input_shape):
+        """Return (..., outputs)."""
+        return (*input_shape[:-1], self.outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
+        own = {name: getattr(self, name) for name in ("size", "strides", "start", "outputs")}
+        return {**super().get_config(), **own}

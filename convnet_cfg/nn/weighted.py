@@ -1,4 +1,4 @@
-"""What all layers with weights have in common, and the fully connected layer."""
+"""What all layers with weights have in common: kernels of their own or of others, and a bias."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class Weighted(keras.layers.Layer):
     kernel of this layer, or None. The gradient that this use sends to kernel i is multiplied by
     `gradient_scales[i]`; the gradient of the input is not.
 
-    Kernels and biases start at zero. Attributes: `kernels` (list of variables) and `bias`.
+    Kernels and biases start at zero. Attributes: `kernels` (list of variables) and `bias` (None if
+    there is none).
     """
 
     def __init__(
@@ -71,8 +72,8 @@ class Weighted(keras.layers.Layer):
         """Return the shape of the kernel of each input."""
         raise NotImplementedError
 
-    def bias_shape(self) -> tuple[int, ...]:
-        """Return the shape of the bias."""
+    def bias_shape(self) -> tuple[int, ...] | None:
+        """Return the shape of the bias, None for no bias."""
         raise NotImplementedError
 
     def build(self, input_shape: Any) -> None:
@@ -83,7 +84,10 @@ class Weighted(keras.layers.Layer):
         self.kernels = []
         for index, shape in enumerate(self.kernel_shapes(shapes)):
             self.kernels.append(self._kernel(index, shape))
-        self.bias = self.add_weight(name="bias", shape=self.bias_shape(), initializer="zeros")
+        self.bias = self._bias(self.bias_shape())
+
+    def _bias(self, shape: tuple[int, ...] | None) -> Any:
+        return None if shape is None else self.add_weight(name="bias", shape=shape, initializer="zeros")
 
     def _kernel(self, index: int, shape: tuple[int, ...]) -> keras.Variable:
         source = self.kernel_sources[index]
@@ -107,48 +111,3 @@ class Weighted(keras.layers.Layer):
         if any(source is not None for source in self.kernel_sources):
             raise NotImplementedError(f"{self.name}: a layer with shared kernels cannot be serialized alone")
         return {**super().get_config(), "gradient_scales": self.gradient_scales}
-
-
-@keras.saving.register_keras_serializable("convnet_cfg")
-class Dense(Weighted):
-    """Fully connected layer with one or several inputs (cuda-convnet: fc).
-
-    y = bias + sum over the inputs of x_i @ kernel_i
-
-    Input shapes: (batch, features_i); output shape: (batch, units). Kernels: (features_i, units);
-    bias: (units,). `build` raises ValueError if the number of inputs or the shape of a shared kernel
-    does not fit.
-    """
-
-    def __init__(
-        self,
-        units: int,
-        inputs: int = 1,
-        kernel_sources: Sequence[KernelSource] | None = None,
-        gradient_scales: Sequence[float] | None = None,
-        **keras_arguments: Any,
-    ) -> None:
-        super().__init__(inputs, kernel_sources, gradient_scales, **keras_arguments)
-        self.units = units
-        self.inputs = inputs
-
-    def kernel_shapes(self, input_shapes: list[Any]) -> list[tuple[int, ...]]:
-        """Return (features, units) of each input."""
-        return [(shape[-1], self.units) for shape in input_shapes]
-
-    def bias_shape(self) -> tuple[int, ...]:
-        """Return (units,)."""
-        return (self.units,)
-
-    def call(self, inputs):
-        """Return bias + sum of x @ kernel."""
-        products = [tf.matmul(x, k) for x, k in zip(as_list(inputs), self.used_kernels(), strict=True)]
-        return tf.nn.bias_add(sum(products[1:], products[0]), self.bias)
-
-    def compute_output_shape(self, input_shape):
-        """Return (batch, units)."""
-        return (as_shapes(input_shape)[0][0], self.units)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the layer."""
-        return {**super().get_config(), "units": self.units, "inputs": self.inputs}

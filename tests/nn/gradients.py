@@ -41,3 +41,14 @@ def randomize(layer, seed=7):
     for variable, value in zip(layer.variables, values, strict=True):
         variable.assign(value)
     return values
+
+
+def assert_exact_gradients(layer, *inputs):
+    """Compare the gradients of a built layer's inputs, kernels and bias with differences, in float64."""
+    weights = randomize(layer)
+
+    def output(*values):
+        xs = list(values[: len(inputs)])
+        return layer.stateless_call(list(values[len(inputs) :]), [], xs if len(xs) > 1 else xs[0])[0]
+
+    assert_differences_agree(output, *inputs, *weights)

@@ -22,6 +22,14 @@ CASES = {
     "softrelu": ((), SOFT, np.where(SOFT > 4, 1.0, SIGMOID)),
     "square": ((), X**2, 2 * X),
     "sqrt": ((), np.sqrt(np.abs(X)), np.inf),
+    "log": ((60.0,), np.log(60 + X), 1 / (60 + X)),
+    "drelu": ((1.5,), X - 1.5 * np.tanh(X / 1.5), np.tanh(X / 1.5) ** 2),
+    "abstanh": (
+        (1.79, -0.66),
+        1.79 * np.tanh(0.66 * np.abs(X)),
+        np.where(X > 0, 1, -1) * 1.79 * 0.66 / np.cosh(0.66 * X) ** 2,
+    ),
+    "power": ((3.0,), X**3, 3 * X**2),
     "linear": ((-1.5, 0.25), -1.5 * X + 0.25, np.full(14, -1.5)),
 }
 
@@ -61,6 +69,33 @@ def test_gradients_at_the_kinks():
     assert evaluate("relu", [0.0], ())[1] == [0.0]
     np.testing.assert_array_equal(evaluate("brelu", [0.0, 2.5], (2.5,))[1], [0.0, 0.0])
     np.testing.assert_array_equal(evaluate("softrelu", [3.99, 4.0, 4.01], ())[1], [1.0, 1.0, 1.0])
+
+
+def test_more_gradients_at_the_kinks():
+    assert evaluate("abstanh", [0.0], (2.0, 3.0))[1] == [-6.0]
+    assert evaluate("drelu", [0.0], (2.0,))[1] == [0.0]
+    np.testing.assert_array_equal(evaluate("log", [-2.0, -1.0], (2.0,))[1], [np.inf, 1.0])
+
+
+def test_abstanh_worked_by_hand():
+    y, gradient = evaluate("abstanh", [0.5], (1.79, 0.66))
+    np.testing.assert_allclose([y, gradient], [[0.5701522], [1.0615405]], rtol=1e-7)
+
+
+def test_powers():
+    x = np.array([0.0, 0.25, 4.0, -1.0])
+    y, gradient = evaluate("power", x, (0.5,))
+    np.testing.assert_array_equal(y, [0.0, 0.5, 2.0, np.nan])
+    np.testing.assert_array_equal(gradient, [np.inf, 1.0, 0.25, np.nan])
+    y, gradient = evaluate("power", x, (1.0,))
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(gradient, np.ones(4))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_drelu_keeps_its_gradient_near_zero(dtype):
+    x = np.array([1e-12, -1e-6, 1e-3])
+    np.testing.assert_allclose(evaluate("drelu", x, (1.0,), dtype)[1], np.tanh(x) ** 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("bound", [-1.0, 0.0])

@@ -39,60 +39,28 @@ def test_maximum_sends_the_gradient_to_every_tied_input():
         np.testing.assert_array_equal(gradient, g * (value == wanted))
 
 
+def test_log_softmax():
+    x = normal(5, 4)
+    output, g, (gradient,) = run(nn.LogSoftmax(dtype="float64"), x)
+    exponentials = np.exp(x)
+    probabilities = exponentials / exponentials.sum(1, keepdims=True)
+    np.testing.assert_allclose(output, x - np.log(exponentials.sum(1, keepdims=True)))
+    np.testing.assert_allclose(gradient, g - probabilities * g.sum(1, keepdims=True), atol=1e-14)
+    large = nn.LogSoftmax()(np.float32([[1000.0, 0.0]]))
+    np.testing.assert_array_equal(large, [[0.0, -1000.0]])
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 5), -1), ((3, 2, 2, 4), (1, 2, 3))])
+def test_unit_normalization_of_each_case(shape, axis):
+    x = normal(*shape)
+    output, g, (gradient,) = run(nn.UnitNormalization(axis, dtype="float64"), x)
+    case = tuple(range(1, len(shape)))
+    length = np.sqrt((x**2).sum(case, keepdims=True))
+    np.testing.assert_allclose(output, x / length)
+    along = (g * x).sum(case, keepdims=True) / length**2
+    np.testing.assert_allclose(gradient, (g - along * x) / length, atol=1e-13)
+
+
 def test_configuration():
     assert nn.WeightedSum.from_config(nn.WeightedSum([1, 2]).get_config()).coefficients == (1, 2)
     assert nn.Maximum()([keras.Input((3,)), keras.Input((3,))]).shape == (None, 3)
-
-
-def test_dropout_masks_in_training():
-    layer = nn.MaskDropout(0.3, seed=1, dtype="float64")
-    x = np.ones((100, 100))
-    output, g, (gradient,) = run(lambda x: layer(x, training=True), x)
-    assert set(np.unique(output)) == {0.0, 1.0}
-    assert abs(output.mean() - 0.7) < 0.02
-    np.testing.assert_array_equal(gradient, g * output)
-    assert (layer(x, training=True).numpy() != output).any()
-
-
-def test_dropout_scales_in_tests():
-    x = normal(4, 3)
-    for options in ({"training": False}, {}):
-        np.testing.assert_allclose(nn.MaskDropout(0.3, dtype="float64")(x, **options), 0.7 * x)
-
-
-def test_dropout_repeats_from_its_state():
-    layer, x = nn.MaskDropout(0.5, seed=3), np.ones((5, 5), np.float32)
-    state = layer.seed_generator.state
-    saved = state.numpy()
-    first = layer(x, training=True).numpy()
-    second = layer(x, training=True).numpy()
-    state.assign(saved)
-    np.testing.assert_array_equal(layer(x, training=True), first)
-    np.testing.assert_array_equal(layer(x, training=True), second)
-    assert layer.non_trainable_variables == [state]
-
-
-@pytest.mark.parametrize(("rate", "wanted"), [(0.0, 1.0), (1.0, 0.0)])
-def test_dropout_of_nothing_and_of_everything(rate, wanted):
-    output = nn.MaskDropout(rate, seed=1)(np.ones((50, 50), np.float32), training=True)
-    np.testing.assert_array_equal(output, np.full((50, 50), wanted))
-
-
-def test_dropout_draws_anew_inside_a_compiled_loop():
-    layer = nn.MaskDropout(0.5, seed=3)
-    layer.build((None, 64))
-
-    @tf.function
-    def masks(x):
-        results = tf.TensorArray(tf.float32, 2)
-        for index in tf.range(2):
-            results = results.write(index, layer(x, training=True))
-        return results.stack()
-
-    first, second = masks(tf.ones((1, 64))).numpy()
-    assert (first != second).any()
-
-
-def test_dropout_rate_is_checked():
-    with pytest.raises(ValueError, match="rate must be between 0 and 1, got 1.5"):
-        nn.MaskDropout(1.5)

@@ -14,7 +14,7 @@ POWERS = [0.75, 0.5, 1.0, 0.3]
 
 def check(layer, x, centred, total, tolerance):
     """Compare a layer and its gradient with the formula."""
-    numbers = {"scale": layer.scale, "power": layer.power, "min_div": layer.min_div}
+    numbers = {"scale": layer.scale, "power": layer.power, "constant": layer.constant}
     output, g, (gradient,) = run(layer, x)
     wide = [values.astype(np.float64) for values in (x, centred, g)]
     wanted = references.normalize(*wide[:2], total, **numbers)
@@ -33,12 +33,14 @@ def test_response_norm(side, size):
         check(nn.ResponseNorm2D(size, 0.3, 0.75, dtype=dtype), x.astype(dtype), x, total, tolerance)
 
 
+@pytest.mark.parametrize("divisor", ["existing", "nominal"])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
-def test_contrast_norm(size):
+def test_contrast_norm(size, divisor):
     x = 2 * normal(2, 6, 6, 3)
-    centred = x - references.local_means(x, size)
+    centred = x - references.local_means(x, size, divisor)
     total = references.over_pixels(references.spatial_neighbours(6, size))
-    check(nn.ContrastNorm2D(size, 0.3, 0.75, dtype="float64"), x, centred, total, 1e-12)
+    layer = nn.ContrastNorm2D(size, 0.3, 0.75, 1.5, divisor, dtype="float64")
+    check(layer, x, centred, total, 1e-12)
 
 
 @pytest.mark.parametrize("blocked", [False, True])
@@ -64,7 +66,7 @@ def test_odd_sizes_are_those_of_tensorflow():
     np.testing.assert_allclose(nn.CrossMapNorm(9, 0.02, 0.75)(x), wanted, rtol=1e-5)
 
 
-def test_min_div_and_any_rank():
+def test_constant_and_any_rank():
     x = normal(2, 5)
     total = references.over_channels(references.channel_neighbours(5, 3))
     check(nn.CrossMapNorm(3, 0.3, 0.5, 2.0, dtype="float64"), x, x, total, 1e-12)
@@ -80,7 +82,8 @@ def test_square_roots_stand_for_powers(power):
 @pytest.mark.parametrize("cls", [nn.ResponseNorm2D, nn.ContrastNorm2D, nn.CrossMapNorm])
 def test_survives_saving(cls, tmp_path):
     inputs = keras.Input((4, 4, 5))
-    model = keras.Model(inputs, cls(3, 0.2, 0.75, 2.0)(inputs))
+    options = {"divisor": "nominal"} if cls is nn.ContrastNorm2D else {}
+    model = keras.Model(inputs, cls(3, 0.2, 0.75, 2.0, **options)(inputs))
     model.save(tmp_path / "model.keras")
     image = normal(2, 4, 4, 5).astype(np.float32)
     again = keras.models.load_model(tmp_path / "model.keras")
