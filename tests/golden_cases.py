@@ -14,12 +14,15 @@ FOLDER = Path(os.environ.get("CONVNET_GOLDEN", Path(__file__).parents[2] / "shar
 MISSING = f"{FOLDER} is not there (set CONVNET_GOLDEN)"
 
 
+OTHER_PROGRAMS = ("v2_", "dc_", "nin_")
+
+
 def entries():
-    """Return the entries of the first program's cases by name; none without the folder."""
+    """Return the entries of all cases by name, but for the whole trainings; none without the folder."""
     if not (FOLDER / "index.json").is_file():
         return {}
     cases = json.loads((FOLDER / "index.json").read_text())["cases"]
-    return {e["name"]: e for e in cases if not e["name"].startswith(("v2_", "dc_", "nin_", "e2e_"))}
+    return {e["name"]: e for e in cases if not e["name"].startswith("e2e_")}
 
 
 def read_arrays(name):

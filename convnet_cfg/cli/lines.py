@@ -28,7 +28,8 @@ def cost_text(result: Result) -> str:
     parts = []
     for name, values in result.costs.items():
         parts.append(f"{name} {values[0]:.4f}")
-        parts += [f"error {100 * value:.2f}%" for value in values[1:]]
+        names = result.columns.get(name, ())
+        parts += [f"{what} {100 * value:.2f}%" for what, value in zip(names, values[1:], strict=False)]
     return ", ".join(parts)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from convnet_cfg.language import layer_types as types
 from convnet_cfg.language.fork_types import PixelSpec, ScaledConcatSpec
 from convnet_cfg.language.layer_types import LayerSpec
-from convnet_cfg.language.network import Layer
+from convnet_cfg.language.network import Layer, column_rows
 from convnet_cfg.language.neurons import NEURONS
 from convnet_cfg.language.params import BoundedParams, NormParams
 from convnet_cfg.language.v2_types import PartDataSpec
-from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, FullSpec, LocalSpec
+from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, FullSpec
 
 Values = dict[str, Any]
 
@@ -103,10 +103,7 @@ def _columns(layer: Layer) -> Values:
     """The rows of each matrix, by which the 2012 AlexNet program multiplied `wball`."""
     if not isinstance(layer.params, BoundedParams):
         return {}
-    rows = [matrix.shape.rows for matrix in layer.matrices]
-    if isinstance(layer.spec, LocalSpec) and layer.output.image:
-        rows = [number // layer.output.image.side**2 for number in rows]
-    return {"weightsPerFilter": rows}
+    return {"weightsPerFilter": [column_rows(layer, matrix) for matrix in layer.matrices]}
 
 
 def _data(layer: Layer, spec: types.DataSpec) -> Values:

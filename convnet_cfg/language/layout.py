@@ -51,7 +51,8 @@ def kernel_layout(layer: Layer, index: int, image: Image | None = None) -> Layou
             return Layout(matrix, matrix, (0, 1), matrix)
         planes = (image.channels, image.side, image.side, spec.outputs)
         return Layout(matrix, planes, (1, 2, 0, 3), matrix)
-    assert isinstance(spec, FilterSpec)
+    if not isinstance(spec, FilterSpec):
+        return Layout(matrix, matrix, (0, 1), matrix)
     depth, size, filters = spec.filter_channels(index), spec.sizes[index], spec.total_filters(index)
     if isinstance(spec, LocalSpec):
         side = output_side(layer)
@@ -65,10 +66,9 @@ def bias_layout(layer: Layer) -> Layout:
     assert layer.bias is not None
     matrix = tuple(layer.bias.shape)
     spec = layer.spec
-    if isinstance(spec, FullSpec) or (isinstance(spec, ConvSpec) and spec.shared_biases):
+    if not isinstance(spec, FilterSpec) or (isinstance(spec, ConvSpec) and spec.shared_biases):
         flat = (prod(matrix),)
         return Layout(matrix, flat, (0,), flat)
-    assert isinstance(spec, FilterSpec)
     side, filters = output_side(layer), spec.total_filters()
     return Layout(matrix, (filters, side, side), (1, 2, 0), (side, side, filters))
 

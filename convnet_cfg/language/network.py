@@ -13,7 +13,7 @@ from convnet_cfg.language.kinds import FunctionCall, SourceRef
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.params import LayerParams, UpdateRule, no_decay
 from convnet_cfg.language.shapes import Input, MatrixShape, Output
-from convnet_cfg.language.weight_types import WeightSpec
+from convnet_cfg.language.weight_types import LocalSpec, WeightSpec
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,16 @@ class Network:
         return tuple(layer for layer in self.layers if isinstance(layer.spec, CostSpec))
 
     @property
+    def child_costs(self) -> set[str]:
+        """The costs that are reported as part of another one."""
+        return {
+            child
+            for layer in self.layers
+            if isinstance(layer.spec, CostSpec)
+            for child in layer.spec.children
+        }
+
+    @property
     def labels(self) -> set[str]:
         """The layers that some cost reads as class numbers."""
         return {
@@ -156,6 +166,12 @@ class Network:
     def consumers(self, name: str) -> Iterator[Layer]:
         """Yield the layers that read a layer."""
         return (layer for layer in self.layers if any(source.name == name for source in layer.inputs))
+
+
+def column_rows(layer: Layer, matrix: Matrix) -> int:
+    """Return the weights in a column: of a filter, in local layers of a filter at one place."""
+    places = layer.output.image.side**2 if isinstance(layer.spec, LocalSpec) and layer.output.image else 1
+    return matrix.shape.rows // places
 
 
 def refused_decay(network: Network, decay: str) -> list[Problem]:

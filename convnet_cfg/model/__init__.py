@@ -11,8 +11,10 @@ from collections.abc import Sequence
 
 import keras
 
-from convnet_cfg.language.network import Network, Owned
-from convnet_cfg.language.params import DEFAULT_DECAY
+from convnet_cfg import nn
+from convnet_cfg.language.network import Network, Owned, column_rows
+from convnet_cfg.language.params import DEFAULT_DECAY, Limits
+from convnet_cfg.language.weight_types import ConvSpec, LocalSpec
 from convnet_cfg.model.assembly import Builder, BuiltNetwork, Connections, Cost, Shape, Value
 from convnet_cfg.model.initial import InitFunctions, initial_values
 from convnet_cfg.model.makers import MAKERS
@@ -45,6 +47,8 @@ def build(
     built.variables = {owned.name: _variable(built, owned) for owned in network.owned()}
     for name, value in initial_values(network, seed, builder.functions, built.kernel_images):
         built.variables[name].assign(value)
+    for owned in network.owned():
+        built.variables[owned.name].constraint = constraint(owned)
     if network.has_params and built.variables:
         built.optimizer = GroupedOptimizer(parameter_groups(built, decay))
         built.optimizer.build(built.model.trainable_variables)
@@ -68,8 +72,39 @@ def parameter_groups(built: BuiltNetwork, decay: str) -> list[Group]:
                 learning_rate=rule.learning_rate,
                 momentum=rule.momentum,
                 weight_decay=rule.weight_decay,
-                decay="none" if owned.input is None else (rule.decay or decay),
+                decay=(rule.decay or decay) if owned.input is not None or rule.weight_decay else "none",
                 name=owned.name,
+                period=rule.period,
+                gathers_moves=owned.input is not None and not isinstance(owned.layer.spec, ConvSpec),
+                velocity_mask=_velocity_mask(built, owned),
             )
         )
     return groups
+
+
+def _velocity_mask(built: BuiltNetwork, owned: Owned) -> keras.Variable | None:
+    """Return which weights are kept: dropped ones lose their momentum (spec: forks.md section 3)."""
+    return getattr(built.layers[owned.layer.name], "kernel_mask", None) if owned.input is not None else None
+
+
+def constraint(owned: Owned) -> keras.constraints.Constraint | None:
+    """Return what a matrix is held to after each update (spec: params.md section 6, forks.md 1.4)."""
+    limits = owned.matrix.rule.limits if owned.matrix.rule is not None else None
+    if owned.input is None or not limits:
+        return None
+    parts: list[keras.constraints.Constraint] = []
+    if limits.most_spread > 0:
+        parts.append(nn.ColumnSpread(max(limits.least_spread, 0.0), limits.most_spread))
+    if limits.norm > 0:
+        parts.append(_norm_limit(owned, limits))
+    if limits.distributions:
+        parts.append(nn.NonNegativeColumns())
+    return parts[0] if len(parts) == 1 else nn.Chain(parts)
+
+
+def _norm_limit(owned: Owned, limits: Limits) -> keras.constraints.Constraint:
+    local = isinstance(owned.layer.spec, LocalSpec)
+    if not limits.norm_only_shrinks:
+        return nn.ColumnNorm(limits.norm)
+    rows = column_rows(owned.layer, owned.matrix) if limits.norm_per_row else 1
+    return nn.ColumnNormLimit(limits.norm * rows, nn.LOCAL_AXES if local else None)

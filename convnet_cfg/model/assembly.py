@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from convnet_cfg import nn
+from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.language.layer_types import DataSpec, Image, LayerSpec
 from convnet_cfg.language.network import Layer, Matrix, Network
-from convnet_cfg.language.weight_types import FilterSpec
+from convnet_cfg.language.weight_types import ConvSpec, FilterSpec
 from convnet_cfg.model.initial import InitFunctions, draw_connections
 from convnet_cfg.optim import GroupedOptimizer
 
@@ -41,7 +42,8 @@ class Cost:
     """A cost layer: where its inputs are among the model's outputs, and how it is reckoned.
 
     `values` makes of the inputs a matrix (cases, size), the cost itself in its first column. Where
-    `over_views` is None, the last of several views counts.
+    `over_views` is None, the last of several views counts. `summary` makes of the sums over cases, and their
+    number, what is reported; None: it is the means.
     """
 
     name: str
@@ -50,6 +52,9 @@ class Cost:
     inputs: tuple[str, ...]
     values: Callable[..., Any]
     over_views: OverViews | None = None
+    summary: Callable[[np.ndarray, int], np.ndarray] | None = None
+    columns: tuple[str, ...] = ()  # names of the values behind the first, each a share of the cases
+    children: tuple[str, ...] = ()  # costs that are reported as part of this one
 
 
 @dataclass
@@ -69,12 +74,15 @@ class BuiltNetwork:
 
     @property
     def dropouts(self) -> dict[str, keras.Variable]:
-        """The states of the generators of dropout masks, by name."""
+        """The states of the generators of random numbers, by name."""
         return {
             f"{name}/state": layer.seed_generator.state
             for name, layer in self.layers.items()
-            if isinstance(layer, nn.MaskDropout)
+            if isinstance(layer, nn.RandomLayer)
         }
+
+
+Maker = Callable[["Builder", Layer], None]
 
 
 class Builder:
@@ -84,7 +92,7 @@ class Builder:
         self,
         network: Network,
         data_shapes: Sequence[Shape],
-        makers: Mapping[type[LayerSpec], Callable[[Builder, Layer], None]],
+        makers: Mapping[type[LayerSpec], Maker],
         seed: int,
         dtype: str,
         functions: InitFunctions,
@@ -110,7 +118,7 @@ class Builder:
     def build(self) -> BuiltNetwork:
         """Return the model."""
         for number, layer in enumerate(self.network.layers):
-            self.number = number
+            self.number, self.generators = number, 0
             self._maker(layer)(self, layer)
             self._add_dropout(layer)
         model = keras.Model(self.inputs, self.outputs)
@@ -126,7 +134,7 @@ class Builder:
             connections=self.connections,
         )
 
-    def _maker(self, layer: Layer) -> Callable[[Builder, Layer], None]:
+    def _maker(self, layer: Layer) -> Maker:
         """Return the maker of a type, or of the type that it is derived from."""
         return next(self.makers[base] for base in type(layer.spec).__mro__ if base in self.makers)
 
@@ -140,6 +148,22 @@ class Builder:
     def options(self, layer: Layer) -> dict[str, Any]:
         """Return the arguments that every Keras layer gets."""
         return {"name": self.unique_name(layer.name), "dtype": self.dtype}
+
+    def next_seed(self, layer: Layer) -> int:
+        """Return a seed for the next random generator of a layer."""
+        words = [self.seed, self.number, *([self.generators] if self.generators else [])]
+        self.generators += 1
+        return int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)
+
+    def random_options(self, layer: Layer, name: str | None = None) -> dict[str, Any]:
+        """Return the arguments of a Keras layer that draws random numbers."""
+        options = {"name": self.unique_name(name or layer.name), "dtype": self.dtype}
+        return {**options, "seed": self.next_seed(layer)}
+
+    @property
+    def divisor(self) -> str:
+        """What averages over windows divide by."""
+        return "nominal" if self.network.nominal_average else "existing"
 
     def unique_name(self, name: str) -> str:
         """Return a layer's name in the letters that Keras allows, different from all others."""
@@ -178,6 +202,12 @@ class Builder:
         """Return the same numbers of each case, in the same order, in another shape."""
         return keras.layers.Reshape(shape, dtype=self.dtype)(tensor)
 
+    def channels_last(self, layer: Layer, channels: int, index: int) -> Any:
+        """Return an input as so many channels of pixels, (pixels, channels), be they a square or not."""
+        vector = self.as_vector(self.value(layer, index))
+        planes = self.reshape((channels, layer.inputs[index].output.size // channels), vector)
+        return keras.layers.Permute((2, 1), dtype=self.dtype)(planes)
+
     def same_form(self, layer: Layer) -> tuple[list[Any], Image | None]:
         """Return all inputs as images of one shape, or else as vectors."""
         values = [self.value(layer, index) for index in range(len(layer.inputs))]
@@ -191,12 +221,7 @@ class Builder:
         if not rate or layer.name not in self.values or isinstance(layer.spec, DataSpec):
             return
         value = self.values[layer.name]
-        dropout = nn.MaskDropout(
-            rate,
-            seed=int(np.random.SeedSequence([self.seed, self.number]).generate_state(1)[0] >> 1),
-            name=self.unique_name(f"{layer.name}_dropout"),
-            dtype=self.dtype,
-        )
+        dropout = nn.MaskDropout(rate, **self.random_options(layer, f"{layer.name}_dropout"))
         self.layers[f"{layer.name}/dropout"] = dropout
         self.values[layer.name] = Value(dropout(value.tensor), value.image)
 
@@ -215,8 +240,23 @@ class Builder:
             owner = self.network[matrix.source.layer]
             number = matrix.source.number
             sources.append(number if same else self.layers[owner.name].kernels[number])
-            scales.append(gradient_scale(matrix, owner.matrices[number]))
-        return {"kernel_sources": sources, "gradient_scales": scales}
+            shared_rate = not self.network.dialect.shared_rates and (
+                isinstance(layer.spec, ConvSpec) or len(layer.devices) > 1
+            )
+            scales.append(self._gradient_scale(layer, matrix, owner.matrices[number], shared_rate))
+        return {"kernel_sources": sources, "gradient_scales": scales, **self._bias_source(layer)}
+
+    def _bias_source(self, layer: Layer) -> dict[str, Any]:
+        source = layer.bias.source if layer.bias is not None else None
+        return {"bias_source": self.layers[source.layer].bias} if source is not None else {}
+
+    def _gradient_scale(self, layer: Layer, sharer: Matrix, owner: Matrix, owners_rate: bool) -> float:
+        if owners_rate or sharer.rule is None or owner.rule is None:
+            return 0.0 if sharer.rule is not None and sharer.rule.learning_rate <= 0 else 1.0
+        if not sharer.rule.schedule.same_shape(owner.rule.schedule):
+            message = "a shared matrix must have one schedule in all its uses, with any base rates"
+            raise ConfigError([Problem(layer.place, layer.name, message)])
+        return gradient_scale(sharer, owner)
 
     def windows(self, layer: Layer, spec: FilterSpec) -> list[nn.Window]:
         """Return how the filters of each input lie on its image."""
@@ -252,6 +292,11 @@ class Builder:
         """Make a tensor an output of the model, and return its name there."""
         self.outputs[name] = tensor
         return name
+
+    def add_vector_output(self, name: str) -> str:
+        """Make a layer's output an output of the model, as a vector, and return its name there."""
+        value = self.values[name]
+        return self.add_output(name if value.image is None else f"{name}/vector", self.as_vector(value))
 
 
 def gradient_scale(sharer: Matrix, owner: Matrix) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from convnet_cfg.errors import ConfigError, Problem
+from convnet_cfg.language.fork_types import TransitionSpec
 from convnet_cfg.language.kinds import FunctionCall
 from convnet_cfg.language.layer_types import Image
 from convnet_cfg.language.layout import bias_layout, kernel_layout
@@ -85,7 +86,19 @@ def _first_kernel(
         made = functions.call(layer, "initWFunc", matrix.function, layer.name, index, tuple(matrix.shape))
         return layout.to_kernel(_checked(layer, "initWFunc", matrix, made))
     rng = np.random.default_rng([seed, WEIGHTS, owned.number, index])
+    if isinstance(layer.spec, TransitionSpec):
+        return _distributions(layer.spec, layout.shape, rng)
     return rng.standard_normal(layout.shape, dtype=np.float32) * np.float32(matrix.deviation)
+
+
+def _distributions(spec: TransitionSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return the matrix that the file gives, or one whose columns are random distributions."""
+    if isinstance(spec.initial, tuple):
+        return np.array(spec.initial, np.float32)
+    if spec.initial == "identity":
+        return np.eye(*shape, dtype=np.float32)
+    drawn = rng.random(shape, dtype=np.float32)
+    return drawn / drawn.sum(axis=0)
 
 
 def _first_bias(layer: Layer, bias: Matrix, functions: InitFunctions) -> np.ndarray:

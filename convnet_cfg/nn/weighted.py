@@ -48,8 +48,8 @@ class Weighted(keras.layers.Layer):
     kernel of this layer, or None. The gradient that this use sends to kernel i is multiplied by
     `gradient_scales[i]`; the gradient of the input is not.
 
-    Kernels and biases start at zero. Attributes: `kernels` (list of variables) and `bias` (None if
-    there is none).
+    `bias_source` is a variable used instead of a bias of its own. Kernels and biases start at zero.
+    Attributes: `kernels` (list of variables) and `bias` (None if `bias_shape` returns None).
     """
 
     def __init__(
@@ -57,9 +57,11 @@ class Weighted(keras.layers.Layer):
         inputs: int,
         kernel_sources: Sequence[KernelSource] | None = None,
         gradient_scales: Sequence[float] | None = None,
+        bias_source: keras.Variable | None = None,
         **keras_arguments: Any,
     ) -> None:
         super().__init__(**keras_arguments)
+        self.bias_source = bias_source
         self.kernel_sources = tuple(kernel_sources or (None,) * inputs)
         self.gradient_scales = tuple(gradient_scales or (1.0,) * inputs)
         if not inputs == len(self.kernel_sources) == len(self.gradient_scales):
@@ -84,7 +86,7 @@ class Weighted(keras.layers.Layer):
         self.kernels = []
         for index, shape in enumerate(self.kernel_shapes(shapes)):
             self.kernels.append(self._kernel(index, shape))
-        self.bias = self._bias(self.bias_shape())
+        self.bias = self._bias(self.bias_shape()) if self.bias_source is None else self.bias_source
 
     def _bias(self, shape: tuple[int, ...] | None) -> Any:
         return None if shape is None else self.add_weight(name="bias", shape=shape, initializer="zeros")
@@ -108,6 +110,6 @@ class Weighted(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer; shared kernels are references and cannot be among them."""
-        if any(source is not None for source in self.kernel_sources):
+        if any(source is not None for source in (*self.kernel_sources, self.bias_source)):
             raise NotImplementedError(f"{self.name}: a layer with shared kernels cannot be serialized alone")
         return {**super().get_config(), "gradient_scales": self.gradient_scales}

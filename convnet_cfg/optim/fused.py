@@ -19,6 +19,7 @@ __all__ = [
     "compiled_by_xla",
     "dense",
     "momentum_step_in_place",
+    "only_if",
     "outside_of_graph",
     "refuse_distribution",
     "stop_unless",
@@ -49,6 +50,16 @@ def outside_of_graph(read: Callable[[], T]) -> T:
     """Return `read()` with variables as they are now, also while a graph is being traced."""
     with tf.init_scope():
         return read()
+
+
+def only_if(condition: Any, action: Callable[[], Any]) -> None:
+    """Do something if a scalar tensor is true, when the graph runs."""
+
+    def act() -> Any:
+        action()
+        return tf.constant(True)
+
+    tf.cond(condition, act, lambda: tf.constant(False))
 
 
 def stop_unless(condition: Callable[[], Any], message: str) -> AbstractContextManager[Any]:

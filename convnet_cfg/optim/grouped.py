@@ -33,12 +33,23 @@ CROSSED = (
 )
 
 
+class Gathering(NamedTuple):
+    """What is gathered of the gradients of several steps, and of how many; see `Group.period`."""
+
+    total: Any
+    count: Any
+    period: int
+    moves: bool
+
+
 class Slot(NamedTuple):
     """What the optimizer keeps for one variable."""
 
     velocity: Any
     group: int
     decay: Decay
+    gathering: Gathering | None
+    velocity_mask: Any
 
 
 class Step(NamedTuple):
@@ -175,13 +186,28 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         super().build(list(variables))
         self._slots = MappingProxyType(
             {
-                id(variable): Slot(
-                    self.add_variable_from_reference(variable, "velocity"), index, DECAYS[handle.decay]
-                )
+                id(variable): self._new_slot(variable, index, groups[handle.name])
                 for index, handle in enumerate(self._groups.values())
                 for variable in handle.variables
             }
         )
+
+    def _new_slot(self, variable: Any, index: int, group: Group) -> Slot:
+        velocity = self.add_variable_from_reference(variable, "velocity")
+        gathering = None
+        if group.period > 1:
+            total = self.add_variable_from_reference(variable, "gathered")
+            count = self.add_variable((), dtype="int64", initializer="zeros", name="gathered_steps")
+            gathering = Gathering(total, count, group.period, group.gathers_moves)
+        return Slot(velocity, index, DECAYS[group.decay], gathering, group.velocity_mask)
+
+    def gathering(self, variable: Any) -> Gathering | None:
+        """Return what is gathered for the next update of a variable; None if every step is an update.
+
+        Raises:
+            ValueError: the optimizer was not built with this variable.
+        """
+        return self._slot(variable).gathering
 
     def velocity(self, variable: Any) -> Any:
         """Return the `keras.Variable` that holds V of a variable: the sum of its steps, with momentum.
@@ -295,6 +321,23 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 def _step_in_place(step: Step, now: Settings) -> None:
     variable, gradient, slot = step
     gradient = fused.dense(ops.zeros_like(variable) if gradient is None else gradient, variable.dtype)
+    gathering = slot.gathering
+    if gathering is None:
+        _update_in_place(step._replace(gradient=gradient), now)
+        return
+    mean = _gathered(gathering, gradient, now)
+
+    def update() -> None:
+        _update_in_place(step._replace(gradient=mean()), now)
+        _begin_anew(gathering)
+
+    fused.only_if(_is_due(gathering), update)
+
+
+def _update_in_place(step: Step, now: Settings) -> None:
+    variable, gradient, slot = step
+    if slot.velocity_mask is not None:
+        slot.velocity.assign(slot.velocity * slot.velocity_mask)
     fused.momentum_step_in_place(variable.value, slot.velocity.value, gradient, now, slot.decay)
     if variable.constraint is not None:
         variable.assign(variable.constraint(variable))
@@ -303,11 +346,33 @@ def _step_in_place(step: Step, now: Settings) -> None:
 def _step_where_active(step: Step, now: Settings) -> None:
     variable, gradient, slot = step
     before = ops.convert_to_tensor(variable), ops.convert_to_tensor(slot.velocity)
-    if gradient is None:
-        gradient = ops.zeros_like(variable)
-    weight, velocity = momentum_step(*before, ops.cast(gradient, variable.dtype), now, slot.decay)
+    gradient = ops.zeros_like(variable) if gradient is None else ops.cast(gradient, variable.dtype)
+    active = now.learning_rate > 0
+    due = active
+    if slot.gathering is not None:
+        mean = _gathered(slot.gathering, ops.where(active, gradient, 0), now, active)
+        gradient, due = mean(), ops.logical_and(active, _is_due(slot.gathering))
+        _begin_anew(slot.gathering, due)
+    velocity = before[1] if slot.velocity_mask is None else before[1] * slot.velocity_mask
+    weight, velocity = momentum_step(before[0], velocity, gradient, now, slot.decay)
     if variable.constraint is not None:
         weight = variable.constraint(weight)
-    active = now.learning_rate > 0
-    variable.assign(ops.where(active, weight, before[0]))
-    slot.velocity.assign(ops.where(active, velocity, before[1]))
+    variable.assign(ops.where(due, weight, before[0]))
+    slot.velocity.assign(ops.where(due, velocity, before[1]))
+
+
+def _gathered(gathering: Gathering, gradient: Any, now: Settings, active: Any = True) -> Callable[[], Any]:
+    """Add a gradient to those of the steps before, and return what returns their mean."""
+    weight = now.learning_rate if gathering.moves else 1.0
+    gathering.total.assign(gathering.total + weight * gradient)
+    gathering.count.assign(gathering.count + ops.cast(active, "int64"))
+    return lambda: ops.convert_to_tensor(gathering.total) / (gathering.period * weight)
+
+
+def _is_due(gathering: Gathering) -> Any:
+    return ops.greater_equal(gathering.count, gathering.period)
+
+
+def _begin_anew(gathering: Gathering, due: Any = True) -> None:
+    gathering.total.assign(ops.where(due, ops.zeros_like(gathering.total), gathering.total))
+    gathering.count.assign(ops.where(due, ops.zeros_like(gathering.count), gathering.count))

@@ -32,12 +32,18 @@ class Group:
             if there is but one, else "group_" and its number.
         base_learning_rate: e0, the rate before any schedule; only `decoupled-schedule` uses it.
             None: learning_rate.
+        period: gradients of so many steps are gathered, and their mean makes one update: one decay,
+            one momentum (cuda-convnet2: updatePeriod).
+        gathers_moves: what is gathered is e G, with the rate of each step, not G.
+        velocity_mask: a variable of the shape of the only variable; V is multiplied by it before
+            each step (DropConnect: dropped weights lose their momentum). None: 1.
 
     Raises:
         TypeError: a number is not a number (a bool is none), or a variable not a variable.
         ValueError: a number is not finite, the decay is unknown, there are no variables, or the
             formula of the decay divides by zero (`decoupled-matched` at momentum >= 1,
-            `decoupled-schedule` at base_learning_rate <= 0).
+            `decoupled-schedule` at base_learning_rate <= 0), the period is below 1, or there is
+            a mask for several variables.
     """
 
     variables: Sequence[Any]
@@ -48,6 +54,9 @@ class Group:
     decay: str = "cuda-convnet"
     name: str | None = None
     base_learning_rate: float | None = None
+    period: int = 1
+    gathers_moves: bool = False
+    velocity_mask: Any = None
 
     def __post_init__(self) -> None:
         """Check everything, and turn numbers into floats."""
@@ -56,6 +65,10 @@ class Group:
         for field in NUMBERS:
             object.__setattr__(self, field, _number(self, field, getattr(self, field)))
         object.__setattr__(self, "variables", _variables(self))
+        if isinstance(self.period, bool) or not isinstance(self.period, int) or self.period < 1:
+            raise ValueError(f"{self}: period must be an integer >= 1, got {self.period!r}")
+        if self.velocity_mask is not None and len(self.variables) > 1:
+            raise ValueError(f"{self}: a velocity mask is for one variable, not {len(self.variables)}")
         _check_decay(self)
 
     def __str__(self) -> str:

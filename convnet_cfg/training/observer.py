@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Result:
     cases: int
     test_batches: tuple[int, ...] = ()
     views: int = 1
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)  # names of the values behind the first
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as a line of log.jsonl."""

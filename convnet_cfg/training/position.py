@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from convnet_cfg.language.schedules import Progress
+
 
 class Position(NamedTuple):
     """So much is done: batch number `batch` of epoch `epoch`, wholly, or its first `cases` only.
@@ -45,6 +47,12 @@ class Position(NamedTuple):
             return self.epoch, self.batch
         index = list(batches).index(self.batch) + 1
         return (self.epoch, batches[index]) if index < len(batches) else (self.epoch + 1, batches[0])
+
+
+def progress(epoch: int, batch: int, batches: Sequence[int], epochs: int) -> Progress:
+    """Return how far a training is when it comes to a batch (spec: training.md section 9)."""
+    before = batches_done(epoch, batch, batches) - 1
+    return Progress(min(max(before / (epochs * len(batches)), 0.0), 1.0), epochs)
 
 
 def batches_done(epoch: int, batch: int, batches: Sequence[int]) -> int:

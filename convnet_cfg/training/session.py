@@ -22,12 +22,16 @@ from convnet_cfg.training.checkpoints import checkpoint_path, prune, write_check
 from convnet_cfg.training.divergence import describe_divergence
 from convnet_cfg.training.observer import Observer, Result
 from convnet_cfg.training.options import Options
-from convnet_cfg.training.position import Position, batches_done
+from convnet_cfg.training.position import Position, batches_done, progress
+from convnet_cfg.training.rates import set_rates
+from convnet_cfg.training.reporting import column_names, reported
 from convnet_cfg.training.run_directory import LOG, TIMES, RunDirectory
 from convnet_cfg.training.steps import Part, Steps
 
 # The second word of a generator's seed: numbers for the crops and flips of training batches.
 AUGMENTATION = 3
+# The last words of the names of what is gathered for an update.
+GATHERED = ("gathered", "gathered_steps")
 # Between two looks at the clock, the keyboard and the progress bar.
 SECONDS_PER_CALL = 0.5
 
@@ -111,6 +115,8 @@ class Session:
         cases = len(whole[0])
         if self.position[:2] != (epoch, batch):
             self.position, self.partial = Position(epoch, batch, 0), None
+        now = progress(epoch, batch, self.options.train_range, self.options.epochs)
+        set_rates(self.built, now, self.options.rate_factor)
         begin = self.position.cases or 0
         arrays = [array[begin:] for array in whole] if begin else whole
         total = self.steps.minibatches(arrays)
@@ -136,7 +142,7 @@ class Session:
         train_range = self.options.train_range
         self.position = Position(epoch, batch)
         self.test_is_due = batches_done(epoch, batch, train_range) % self.options.test_freq == 0
-        result = Result("train", self.position, self._means(self.partial, cases), cases)
+        result = self._result("train", self.partial, cases)
         self.partial = None
         self._log(result, seconds)
         self.observer.batch_done(result, seconds, self.test_is_due)
@@ -193,7 +199,7 @@ class Session:
                 diverged = self._diverged_in_test(batch, arrays, totals)
             sums = [before + more for before, more in zip(sums, totals, strict=True)]
             cases += len(arrays[0])
-        result = Result(kind, self.position, self._means(sums, cases), cases, batches, views)
+        result = self._result(kind, sums, cases, batches, views)
         self.observer.tested(result, time.monotonic() - started)
         if diverged is not None:
             raise diverged
@@ -216,11 +222,12 @@ class Session:
         self.tests += 1
         self.test_is_due = False
 
-    def _means(self, sums: list[np.ndarray], cases: int) -> dict[str, tuple[float, ...]]:
-        return {
-            cost.name: tuple(float(value) / cases for value in total)
-            for cost, total in zip(self.built.costs, sums, strict=True)
-        }
+    def _result(
+        self, kind: str, sums: list[np.ndarray], cases: int, batches: tuple[int, ...] = (), views: int = 1
+    ) -> Result:
+        costs = self.built.costs
+        values, names = reported(costs, sums, cases), column_names(costs)
+        return Result(kind, self.position, values, cases, batches, views, names)
 
     def _log(self, result: Result, seconds: float) -> None:
         line = result.to_json()
@@ -272,6 +279,7 @@ class Session:
             CheckpointError: the checkpoint is not of this network.
         """
         variables = self._state_variables()
+        arrays = _as_gathered_now(arrays, variables)
         if set(arrays) != set(variables):
             missing, other = set(variables) - set(arrays), set(arrays) - set(variables)
             raise CheckpointError(
@@ -297,7 +305,19 @@ class Session:
         assert optimizer is not None
         weights = self.built.variables
         velocities = {f"{name}/velocity": optimizer.velocity(weight) for name, weight in weights.items()}
-        return {**weights, **velocities, **self.built.dropouts}
+        return {**weights, **velocities, **self._gathered(), **self.built.dropouts}
+
+    def _gathered(self) -> dict[str, Any]:
+        """Return what is gathered of the gradients of several minibatches for one update."""
+        optimizer = self.built.optimizer
+        assert optimizer is not None
+        found = {name: optimizer.gathering(weight) for name, weight in self.built.variables.items()}
+        return {
+            f"{name}/{what}": part
+            for name, gathering in found.items()
+            if gathering is not None
+            for what, part in zip(GATHERED, (gathering.total, gathering.count), strict=True)
+        }
 
     def _state_arrays(self) -> dict[str, np.ndarray]:
         return {name: variable.numpy() for name, variable in self._state_variables().items()}
@@ -314,6 +334,17 @@ class Session:
             "connections": {name: list(chosen) for name, chosen in self.built.connections.items()},
             "base_rates": {name: group.base_learning_rate for name, group in optimizer.groups.items()},
         }
+
+
+def _as_gathered_now(arrays: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the arrays with nothing gathered for matrices whose period of updates is new or gone."""
+    kept = {name: array for name, array in arrays.items() if not _is_gathered(name)}
+    gathered = filter(_is_gathered, variables)
+    return {**kept, **{name: arrays.get(name, np.asarray(variables[name])) for name in gathered}}
+
+
+def _is_gathered(name: str) -> bool:
+    return name.rpartition("/")[2] in GATHERED
 
 
 def _next_per_call(done: int, seconds: float) -> int:

@@ -88,12 +88,13 @@ class Steps:
         assert optimizer is not None
         inputs = self._inputs(self.provider.prepare_training(slices))
         cases = tf.shape(slices[0])[0]
+        divisor = self.minibatch if built.network.dialect.nominal_divisor else cases
         variables = optimizer.active_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             outputs = built.model(inputs, training=True)
             sums = [cost_sums(cost, outputs) for cost in built.costs]
-            mean = objective(built.costs, sums) / tf.cast(cases, sums[0].dtype)
+            mean = objective(built.costs, sums) / tf.cast(divisor, sums[0].dtype)
         gradients = tape.gradient(mean, [variable.value for variable in variables])
         totals = self._with_penalty(sums, cases)
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(total)) for total in totals])

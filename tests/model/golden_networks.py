@@ -12,13 +12,13 @@ from convnet_cfg.model import build
 
 
 def data_layers(path):
-    """Return the names of the data layers of a file in the order of their dataIdx."""
+    """Return the name of a data layer for each dataIdx of a file, in their order."""
     sections = configparser.ConfigParser()
     sections.read(path)
     found = {
-        name: sections.getint(name, "dataIdx") for name in sections if sections.has_option(name, "dataIdx")
+        sections.getint(name, "dataIdx"): name for name in sections if sections.has_option(name, "dataIdx")
     }
-    return sorted(found, key=found.get)
+    return [found[index] for index in sorted(found)]
 
 
 def layout_of(built, owned):
@@ -42,10 +42,15 @@ class GoldenNetwork:
         files = FOLDER / f"{name}.cfg", FOLDER / f"{name}.params.cfg"
         names = data_layers(files[0])
         dims = [len(self.arrays[f"in_{name}"]) for name in names]
-        self.network = load_network(*files, data_dims=dims, reading=Reading("lenient"))
+        self.network = load_network(*files, data_dims=dims, reading=self.reading())
         self.data = [self.input_of(name, images) for name in names]
         shapes = [array.shape[1:] for array in self.data]
         self.built = build(self.network, shapes, connections=self.connections())
+
+    def reading(self):
+        """Return how files of the case's program are read; few of them show which it is."""
+        program = self.name.partition("_")[0]
+        return Reading("lenient", {"v2": "v2", "dc": "dropconnect", "nin": "nin"}.get(program))
 
     def input_of(self, name, images):
         matrix = self.arrays[f"in_{name}"]
@@ -55,12 +60,20 @@ class GoldenNetwork:
     def channels_of(self, name):
         """Return the channels that the first consumer of a data layer sees, None for a vector."""
         for layer in self.network.consumers(name):
+            if layer.type == "neuron" and (below := self.channels_of(layer.name)):
+                return below
             channels = getattr(layer.spec, "channels", None)
+            if getattr(layer.spec, "group_inputs", None):
+                return layer.spec.groups * layer.spec.group_inputs
             if isinstance(channels, tuple):
                 return channels[[source.name for source in layer.inputs].index(name)]
             if channels:
                 return channels
         return None
+
+    def input_number(self, name):
+        """Return the number of a data layer among the inputs of the model."""
+        return [layer.name for layer in self.network.layers if layer.type == "data"].index(name)
 
     def connections(self):
         """Return the random sparsity that the original drew."""

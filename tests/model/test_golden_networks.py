@@ -7,9 +7,11 @@ import tensorflow as tf
 from golden_cases import FOLDER, MISSING, as_image, as_original, close, entries
 from golden_networks import GoldenNetwork, Run, array_name, layout_of
 
-NAMES = [name for name in entries() if not name.startswith("update_")]
-COSTS = [name for name in NAMES if name.startswith(("logreg_", "cost_"))]
-LAYERS = [name for name in NAMES if name not in COSTS]
+NAMES = [name for name in entries() if "update_" not in name]
+COSTS = [name for name in NAMES if any(array.startswith("cost_") for array in entries()[name]["arrays"])]
+# Two masks, one after the other, the gradient through the second only: here it is one mask on the sum.
+NOT_THE_SAME = ("dc_fcdropo_two_inputs_train", "dc_fcdropo_two_inputs_test")
+LAYERS = [name for name in NAMES if name not in (*COSTS, *NOT_THE_SAME)]
 TOLERANCE = 2e-6  # of the largest value; float32 has 1.2e-7, and sums of some hundred terms are in it
 COST_TOLERANCE = 1e-5  # sums of the costs in float32, as in the original
 
@@ -37,6 +39,30 @@ def intended_two_norms(case):
     return as_original(total)
 
 
+def intended_flip(case):
+    """The mirror LB overwrites what the other layer, square, has sent."""
+    other = 2 * case.arrays["in_data"] * case.arrays["dout_LA"]
+    flipped = as_image(case.arrays["dout_LB"], 3)[:, :, ::-1]
+    return other + as_original(flipped)
+
+
+def intended_channel_pool(case):
+    """Each channel that equals the maximum of a window gets its gradient; the original left out some."""
+    spec = case.network["L"].spec
+    x = case.arrays["in_data"].reshape(spec.channels, -1)
+    g = case.arrays["dout_L"].reshape(spec.outputs, -1)
+    total = np.zeros_like(x)
+    for output in range(spec.outputs):
+        start = spec.start + output * spec.stride
+        window = slice(max(start, 0), start + spec.size)
+        total[window] += g[output] * (x[window] == x[window].max(0))
+    return total.reshape(case.arrays["in_data"].shape)
+
+
+def intended_double(case):
+    return sum(case.network["L"].spec.coefficients_with(case.network["L"].params)) * case.arrays["in_data"]
+
+
 def sees_images(name):
     """Whether a layer of the case reads the data as images, which may also come as vectors."""
     text = (FOLDER / f"{name}.cfg").read_text()
@@ -48,8 +74,13 @@ INTENDED = {
     ("neuron_softrelu", "din_L_0"): lambda case: intended_softrelu(case, "L"),
     ("accum_neuron_4", "dout_data"): intended_two_neurons,
     ("accum_rnorm_7_7", "dout_data"): intended_two_norms,
+    ("v2_accum_rnorm_7_7", "dout_data"): intended_two_norms,
+    ("v2_accum_href_second", "dout_data"): intended_flip,
+    ("v2_cmpool_2_2", "din_L_0"): intended_channel_pool,
+    ("v2_cmpool_3_2_start-1", "din_L_0"): intended_channel_pool,
     # Working in place, the original gives (c0 * c1 + c1) * x instead of (c0 + c1) * x.
     ("twice_eltsum_over_ident_test", "out_L"): lambda case: -1.5 * case.arrays["in_data"],
+    ("v2_twice_eltsum_test", "out_L"): intended_double,
 }
 
 
@@ -63,11 +94,24 @@ def test_all_cases_are_found():
 
 
 def masked(case):
-    """Make the dropout layers use the stored masks."""
+    """Make the layers that drop something use the stored masks."""
     for name, layer in case.built.layers.items():
-        if name.endswith("/dropout") and f"mask_{name.removesuffix('/dropout')}" in case.arrays:
-            mask = tf.constant(case.arrays[f"mask_{name.removesuffix('/dropout')}"].T)
-            layer.draw_mask = lambda shape, mask=mask: mask
+        owner = name.removesuffix("/dropout")
+        if f"mask_{owner}" in case.arrays and hasattr(layer, "draw_mask"):
+            mask = tf.constant((case.arrays[f"mask_{owner}"] > 0).astype(np.float32).T)
+            layer.draw_mask = lambda shape, mask=mask: tf.reshape(mask, shape)
+        if f"maskW_{owner}" in case.arrays:
+            drop_connections(layer, case.arrays[f"maskW_{owner}"], case.arrays[f"maskB_{owner}"])
+
+
+def drop_connections(layer, weights, biases):
+    """Make a layer that drops weights use these masks."""
+    if layer.per_case:
+        layer.draw_kernel_masks = lambda cases: tf.constant(weights > 0)
+        layer.draw_mask = lambda shape: tf.constant(biases)
+    else:
+        masks = {weights.shape: weights, (weights.shape[1],): biases[0]}
+        layer.draw_mask = lambda shape: tf.constant(masks[tuple(shape)])
 
 
 def gradients(case, run):
@@ -86,11 +130,12 @@ def gradients(case, run):
             if f"din_{name}_{index}" in case.arrays:
                 yield f"din_{name}_{index}", as_original(run.gradient(ends, run.values[source.name]))
     if "dout_data" in case.arrays:
-        yield "dout_data", as_original(run.gradient(ends, run.inputs[0]))
+        yield "dout_data", as_original(run.gradient(ends, run.inputs[case.input_number("data")]))
     for owned in case.network.owned():
         gradient = run.gradient(ends, case.built.variables[owned.name].value)
         name = array_name(owned, "dW_{layer}_{index}", "dB_{layer}")
-        yield name, layout_of(case.built, owned).to_matrix(np.asarray(gradient))
+        scale = 1 / case.entry["cases"] if name in case.entry.get("gradient_scale", {}) else 1.0
+        yield name, layout_of(case.built, owned).to_matrix(np.asarray(gradient)) * np.float32(scale)
 
 
 FORMS = [
@@ -107,12 +152,10 @@ def test_a_network_computes_what_the_original_did(name, form):
     assert (max(array.ndim for array in case.data) == 4) == (form == "images")
     case.assign(case.arrays)
     masked(case)
-    run = Run(case, training=not name.startswith("dropout_fc_test"))
+    run = Run(case, training="test" not in name)
     found = {f"out_{layer}": as_original(value) for layer, value in run.values.items()}
     found |= dict(gradients(case, run))
-    compared = [
-        array for array in case.arrays if not array.startswith(("in_", "W_", "B_", "dout_L", "mask_"))
-    ]
+    compared = [array for array in case.arrays if not array.startswith(("in_", "W_", "B_", "dout_L", "mask"))]
     assert compared
     worst = {array: close(found[array], wanted(case, array)) for array in compared}
     assert max(worst.values()) <= TOLERANCE, worst
@@ -122,21 +165,21 @@ def test_a_network_computes_what_the_original_did(name, form):
 def test_costs_and_the_gradient_they_send_are_the_originals(name):
     case = GoldenNetwork(name)
     run = Run(case, training=True)
-    found = {"out_probs": as_original(run.values.get("probs", run.inputs[0]))}
+    found = {f"out_{layer}": as_original(value) for layer, value in run.values.items()}
     for cost, (rows, test_rows) in run.costs.items():
         found[f"cost_{cost}"] = np.sum(rows, 0)
-        found[f"out_{cost}"] = -as_original(rows[:, :1])
         assert close(np.sum(test_rows, 0), case.arrays[f"cost_{cost}"]) <= COST_TOLERANCE
     # The original carries the gradient of minus the cost.
     ends = [
         (run.sums[cost.name], tf.constant([-cost.coefficient] + [0.0] * (cost.size - 1)))
         for cost in case.built.costs
     ]
-    found["dout_data"] = found["din_probs_0"] = found["din_top_0"] = as_original(
-        run.gradient(ends, run.inputs[0])
-    )
-    if "dout_probs" in case.arrays:  # where two costs share the softmax layer
-        found["dout_probs"] = as_original(run.gradient(ends, run.values["probs"]))
-    compared = [array for array in case.arrays if not array.startswith(("in_", "out_top"))]
+    data = run.inputs[case.input_number("data")]
+    for array in ("dout_data", "din_probs_0", "din_top_0", "din_L_0"):
+        found[array] = as_original(run.gradient(ends, data))
+    for layer in ("probs", "L"):
+        if f"dout_{layer}" in case.arrays:  # where two costs share the softmax layer
+            found[f"dout_{layer}"] = as_original(run.gradient(ends, run.values[layer]))
+    compared = [array for array in case.arrays if not array.startswith(("in_", "out_top", "out_logprob"))]
     worst = {array: close(found[array], wanted(case, array)) for array in compared}
     assert max(worst.values()) <= COST_TOLERANCE, worst
