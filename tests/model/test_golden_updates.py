@@ -78,7 +78,7 @@ class Trace:
 
     def drop(self, step):
         """Drop the connections that the original dropped in the minibatch after a step."""
-        for name, layer in self.built.layers.items():
+        for name in self.built.layers:
             if (key := f"maskW_step{step + 1}_{name}") in self.case.arrays:
                 self.masks[name, True].assign(self.case.arrays[key])
                 self.masks[name, False].assign(self.case.arrays[key.replace("maskW", "maskB")][0])
