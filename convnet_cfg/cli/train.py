@@ -142,6 +142,11 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
 )
 @reading_options
 @click.option(
+    "--ignore-gpu",
+    is_flag=True,
+    help="Train layers that gpu= spread over devices as one plain network.",
+)
+@click.option(
     "--allow-init-func",
     "allowed_functions",
     multiple=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convnet_cfg.errors import ConfigError, Place, Problem, Severity, UsageError, did_you_mean
@@ -14,7 +14,7 @@ from convnet_cfg.language.dialects import DIALECTS, Dialect
 from convnet_cfg.language.grammar import Section, read_sections
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.markers import recognize
-from convnet_cfg.language.network import Network
+from convnet_cfg.language.network import Layer, Network
 from convnet_cfg.language.parameters import read_parameters
 from convnet_cfg.language.params import LayerParams
 from convnet_cfg.language.replicas import check_replicas
@@ -35,12 +35,14 @@ class Reading:
 
     `mode` is one of `MODES`. `dialect` is the name of one of `DIALECTS`; None: it is recognized. Averages
     over windows at the border divide by the `average_divisor`: the `existing` pixels, or the `nominal` number
-    of pixels of a window; None: as the dialect has it.
+    of pixels of a window; None: as the dialect has it. `ignore_devices`: a network whose layers were spread
+    over devices is one plain network.
     """
 
     mode: str = "default"
     dialect: str | None = None
     average_divisor: str | None = None
+    ignore_devices: bool = False
 
 
 def load_network(
@@ -125,12 +127,17 @@ def build_network(pair: Pair, dims: DataDims | Sequence[int], classes: int | Non
     return Network(
         dialect=pair.dialect,
         recognized_by=pair.recognized_by,
-        layers=assemble(layers, pair.activations, pair.params or {}, pair.dialect.shares_biases),
+        layers=_finished(pair, layers),
         data_dims=_used_dims(layers, as_function(dims)),
         nominal_average=divisor == "nominal" if divisor else pair.dialect.nominal_average,
         remarks=tuple(reported),
         has_params=pair.params is not None,
     )
+
+
+def _finished(pair: Pair, wired: Mapping[str, Wired]) -> tuple[Layer, ...]:
+    layers = assemble(wired, pair.activations, pair.params or {}, pair.dialect.shares_biases)
+    return tuple(replace(layer, devices=()) for layer in layers) if pair.reading.ignore_devices else layers
 
 
 def _check_params(pair: Pair, layers: Mapping[str, Wired], problems: list[Problem]) -> None:

@@ -63,6 +63,7 @@ class BuiltNetwork:
 
     network: Network
     model: keras.Model
+    outputs: Mapping[str, Any]
     optimizer: GroupedOptimizer | None
     costs: tuple[Cost, ...]
     layers: Mapping[str, keras.layers.Layer]
@@ -125,6 +126,7 @@ class Builder:
         return BuiltNetwork(
             network=self.network,
             model=model,
+            outputs=self.outputs,
             optimizer=None,
             costs=tuple(self.costs),
             layers=self.layers,

@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from convnet_cfg.data import DataProvider
-from convnet_cfg.model import BuiltNetwork, Cost
+from convnet_cfg.model import BuiltNetwork
+from convnet_cfg.training.objective import cost_sums, objective
+from convnet_cfg.training.passes import Passes
 
 Totals = tuple[Any, ...]
 
@@ -33,6 +35,7 @@ class Steps:
         self.built = built
         self.provider = provider
         self.minibatch = minibatch
+        self.passes = Passes(built, minibatch) if len(built.network.replica_counts) > 1 else None
         self._train = tf.function(self._train_part, autograph=False, reduce_retracing=True)
         self._test = tf.function(self._test_batch, autograph=False, reduce_retracing=True)
 
@@ -86,8 +89,12 @@ class Steps:
         """Return the sums of each cost, and whether they are finite; the update is made if they are."""
         built, optimizer = self.built, self.built.optimizer
         assert optimizer is not None
-        inputs = self._inputs(self.provider.prepare_training(slices))
+        matrices = self.provider.prepare_training(slices)
+        inputs = self._inputs(matrices)
         cases = tf.shape(slices[0])[0]
+        if self.passes is not None:
+            sums, finite = self.passes.train(matrices)
+            return self._with_penalty(sums, cases), finite
         divisor = self.minibatch if built.network.dialect.nominal_divisor else cases
         variables = optimizer.active_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -150,18 +157,6 @@ class Steps:
             lambda view, before: view < views, body, (tf.constant(1), first), shape_invariants=shapes
         )
         return {name: output / views if name in averaged else output for name, output in outputs.items()}
-
-
-def cost_sums(cost: Cost, outputs: dict[str, Any], views: int = 1) -> Any:
-    """Return the sums over the cases of each value of a cost, shape (values,)."""
-    how = cost.over_views if cost.over_views and views > 1 else cost
-    return tf.reduce_sum(how.values(*(outputs[name] for name in how.inputs)), axis=0)
-
-
-def objective(costs: Sequence[Cost], sums: Sequence[Any]) -> Any:
-    """Return the sum of coefficient times cost (spec: costs.md section 1)."""
-    terms = [cost.coefficient * total[0] for cost, total in zip(costs, sums, strict=True) if cost.coefficient]
-    return tf.add_n(terms) if terms else tf.zeros_like(sums[0][0])
 
 
 def _added(totals: Any, sums: Totals) -> list[Any]:
