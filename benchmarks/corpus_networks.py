@@ -67,7 +67,7 @@ def made_data(network: Network, scale: float, seed: int = 0) -> list[np.ndarray]
     labels = {specs[name].data_index for name in network.labels & specs.keys()}
     classes = min([*network.classes.values(), 2])
     return [
-        rng.integers(0, classes, (CASES, 1)).astype(np.float32)
+        np.array([[0], [0], [0], [classes - 1]], np.float32)
         if index in labels
         else scale * rng.random((CASES, dim), dtype=np.float32)
         for index, dim in enumerate(network.data_dims)

@@ -119,6 +119,12 @@ class Switch(click.ParamType):
         return str(value) == "1"
 
 
+def _absolute_files(
+    context: click.Context, option: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(str(Path(name).resolve()) if name.endswith(".py") else name for name in names)
+
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -143,6 +149,14 @@ def reading_options(command: Command) -> Command:
             "--average-divisor",
             type=click.Choice(["existing", "nominal"]),
             help="Averages divide by the pixels inside the image, or by all of a window (before July 2012).",
+        ),
+        click.option(
+            "--extension",
+            "extensions",
+            multiple=True,
+            callback=_absolute_files,
+            metavar="MODULE",
+            help="Python module or file with layer types, neurons, costs or schedules of your own.",
         ),
     )
     for option in reversed(options):

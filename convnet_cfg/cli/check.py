@@ -60,6 +60,7 @@ def check(
     mode: str | None,
     dialect: str | None,
     average_divisor: str | None,
+    extensions: tuple[str, ...],
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -68,6 +69,10 @@ def check(
     Prints the layers, the update rules and the totals, or every problem of both files.
     """
     files = find_pair(layers, params)
+    if extensions:
+        from convnet_cfg.extend import load_extensions
+
+        load_extensions(extensions)
     try:
         reading = Reading(mode or "default", dialect, average_divisor)
         pair = read_pair(files.layers, files.params, reading)

@@ -59,6 +59,18 @@ class OneDevice:
 
 
 @dataclass(frozen=True)
+class Extensions:
+    """What users added from Python, to all dialects."""
+
+    layer_types: dict[str, type[LayerSpec]] = field(default_factory=dict)
+    neurons: dict[str, NeuronType] = field(default_factory=dict)
+    schedules: dict[str, ScheduleType] = field(default_factory=dict)
+
+
+EXTENSIONS = Extensions()
+
+
+@dataclass(frozen=True)
 class Dialect:
     """One program's language.
 
@@ -68,7 +80,7 @@ class Dialect:
 
     name: str
     title: str
-    layer_types: Mapping[str, type[LayerSpec]]
+    own_types: Mapping[str, type[LayerSpec]]
     neurons: Mapping[str, NeuronType] = field(default_factory=lambda: activations.V1_NEURONS)
     number_syntax: NumberSyntax = V1_SYNTAX
     schedules: Mapping[str, ScheduleType] = field(default_factory=dict)  # none: rates are plain numbers
@@ -88,14 +100,26 @@ class Dialect:
     )  # types that its parser knew, and why there is no such layer
     deviations: tuple[str, ...] = ()
 
+    @property
+    def layer_types(self) -> Mapping[str, type[LayerSpec]]:
+        """The layer types by name, those that users added among them."""
+        return {**EXTENSIONS.layer_types, **self.own_types}
+
     @cached_property
     def kinds(self) -> Mapping[Syntax, Kind]:
         """How this program wrote activations and learning rates."""
+        neurons = {**EXTENSIONS.neurons, **self.neurons}
+        schedules = {**EXTENSIONS.schedules, **self.schedules}
         return {
-            Syntax.NEURON: neuron_kind(self.neurons, self.number_syntax),
-            Syntax.REQUIRED_NEURON: neuron_kind(self.neurons, self.number_syntax, required=True),
-            Syntax.RATE: schedule_kind(self.schedules) if self.schedules else constant_kind(),
+            Syntax.NEURON: neuron_kind(neurons, self.number_syntax),
+            Syntax.REQUIRED_NEURON: neuron_kind(neurons, self.number_syntax, required=True),
+            Syntax.RATE: schedule_kind(schedules) if self.schedules else constant_kind(),
         }
+
+    def forget(self) -> None:
+        """Work the kinds and keys out anew: a user has added something."""
+        for worked_out in ("kinds", "keys"):
+            self.__dict__.pop(worked_out, None)
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -108,8 +132,8 @@ class Dialect:
 
 def derive(base: Dialect, name: str, title: str, *types: type[LayerSpec], **changes: Any) -> Dialect:
     """Return a dialect that adds layer types to another one, or replaces those of the same name."""
-    table = {**base.layer_types, **as_table(*types)}
-    return replace(base, name=name, title=title, layer_types=table, deviations=(), **changes)
+    table = {**base.own_types, **as_table(*types)}
+    return replace(base, name=name, title=title, own_types=table, deviations=(), **changes)
 
 
 V1 = Dialect(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from convnet_cfg.errors import did_you_mean
 from convnet_cfg.language.kinds import ExplainedError, Kind, shorten
@@ -20,6 +20,7 @@ class NeuronType(NamedTuple):
     uses_inputs: bool = False
     limits: tuple[float, float] = (-math.inf, math.inf)  # of every parameter
     refused: str = ""  # why there is no such layer, though the original's parser knew the name
+    function: Callable[..., Any] | None = None  # of the value and the parameters, for one of the user's own
 
 
 class Neuron(NamedTuple):

@@ -47,6 +47,7 @@ class Options:
     average_divisor: str | None = None  # existing or nominal; None: as the dialect has it
     ignore_gpu: bool = False  # train layers that were spread over devices as one plain network
     allowed_functions: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()  # modules and files that add layer types and the like
 
     @property
     def reading(self) -> Reading:

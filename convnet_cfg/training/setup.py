@@ -16,6 +16,7 @@ import numpy as np
 
 from convnet_cfg.data import DataProvider, open_provider, working_directory_on_path
 from convnet_cfg.errors import ConfigError, ConvnetError, Place, Problem, UsageError
+from convnet_cfg.extend import load_extensions
 from convnet_cfg.language import Network, load_network, refused_decay, refused_functions
 from convnet_cfg.training.checkpoints import (
     checkpoint_path,
@@ -74,6 +75,7 @@ def prepare(layers: Path, params: Path, options: Options, *, training: bool = Tr
         ConfigError: the files have errors, or do not fit the data.
         DataError: data are missing or damaged.
     """
+    load_extensions(options.extensions)
     provider = _open_provider(options)
     if training:
         provider.check_range(options.train_range)

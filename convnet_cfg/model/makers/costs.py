@@ -15,6 +15,7 @@ from convnet_cfg.language import cost_types as costs
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.layer_types import LayerSpec, NeuronSpec, SoftmaxSpec
 from convnet_cfg.language.network import Layer
+from convnet_cfg.language.own_types import OwnCostSpec
 from convnet_cfg.language.params import CostParams, PositiveWeightParams, TopParams
 from convnet_cfg.model.assembly import Builder, Cost, Maker, OverViews
 
@@ -202,7 +203,16 @@ def _ranking(builder: Builder, layer: Layer) -> None:
     _add(builder, layer, 1, _inputs(builder, layer), values)
 
 
+def _own(builder: Builder, layer: Layer) -> None:
+    """A cost of the user's, which makes its values itself."""
+    spec = layer.spec
+    assert isinstance(spec, OwnCostSpec)
+    values = partial(spec.values, layer)
+    _add(builder, layer, 1 + len(spec.columns), _inputs(builder, layer), values, columns=spec.columns)
+
+
 COSTS: Mapping[type[LayerSpec], Maker] = {
+    OwnCostSpec: _own,
     costs.LogregSpec: _logreg,
     costs.MaskedLogregSpec: _masked_logreg,
     costs.LogProbabilitySpec: _log_logreg,
