@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from convnet_cfg.data.batches import BatchDirectory
-from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
+from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
 from convnet_cfg.data.provider import DataProvider
 from convnet_cfg.data.samples import Digits, RandomProvider
 from convnet_cfg.errors import UsageError, did_you_mean
@@ -21,22 +21,27 @@ Factory = Callable[..., DataProvider]
 Made = TypeVar("Made", bound=Factory)
 
 
+TEN_VIEWS = 10
+
+
 class Entry(NamedTuple):
-    """A registered provider: what it is, and what makes it."""
+    """A registered provider: what it is, what makes it, and the views of each case in a multiview test."""
 
     description: str
     factory: Factory
+    views: int
 
 
 REGISTRY: dict[str, Entry] = {}
 """Providers by name. A name that ends in `-n` stands for all names with a number in that place."""
 
 
-def register(name: str, description: str) -> Callable[[Made], Made]:
+def register(name: str, description: str, *, views: int = TEN_VIEWS) -> Callable[[Made], Made]:
     """Add a provider under a name: a decorator for a DataProvider class, or a function that makes one.
 
     It is called with the data path (or None), or with the number if the name ends in `-n`. Its keyword-only
-    arguments are the provider's options.
+    arguments are the provider's options; if `test_views` is one of them, `views` is what it is set to for a
+    multiview test.
 
     Raises:
         ValueError: the name is taken.
@@ -45,7 +50,7 @@ def register(name: str, description: str) -> Callable[[Made], Made]:
     def add(factory: Made) -> Made:
         if name in REGISTRY:
             raise ValueError(f"there is already a data provider {name!r}")
-        REGISTRY[name] = Entry(description, factory)
+        REGISTRY[name] = Entry(description, factory, views)
         return factory
 
     return add
@@ -83,6 +88,11 @@ def options_of(name: str) -> list[str]:
         UsageError: there is no such provider.
     """
     return option_names(_find(name, None)[0])
+
+
+def views_of(name: str) -> int:
+    """Return how many views of each case a multiview test of the provider of this name averages over."""
+    return REGISTRY[name].views if name in REGISTRY else TEN_VIEWS
 
 
 def _find(name: str, path: str | os.PathLike[str] | None) -> tuple[Factory, Any]:
@@ -133,9 +143,24 @@ def _opened(name: str, path: str | os.PathLike[str] | None) -> BatchDirectory:
     return BatchDirectory(path)
 
 
-@register("cifar", "images of a batch directory, mean subtracted")
-def _cifar(path: str | os.PathLike[str] | None) -> DataProvider:
-    return ImageProvider(_opened("cifar", path))
+@register("cifar", "images of a batch directory, mean subtracted; with an inner size, crops", views=9)
+def _cifar(
+    path: str | os.PathLike[str] | None,
+    *,
+    inner_size: int | None = None,
+    scalar_mean: float | None = None,
+    test_views: int = 1,
+) -> DataProvider:
+    """Return cuda-convnet's provider, or cuda-convnet2's of the same name if one of its options is given."""
+    source = _opened("cifar", path)
+    if inner_size is None and scalar_mean is None:
+        if test_views != 1:
+            raise UsageError(
+                "data provider 'cifar' has one view of each case only, unless it has an inner size"
+            )
+        return ImageProvider(source)
+    shift = {} if scalar_mean is None else {"scalar_mean": scalar_mean}
+    return InnerCropProvider(source, inner_size=inner_size or 0, test_views=test_views, **shift)
 
 
 @register(

@@ -11,7 +11,7 @@ from convnet_cfg.data import REGISTRY, DataProvider, open_provider, register
 from convnet_cfg.errors import DataError, UsageError
 
 LIST = """
-  cifar            images of a batch directory, mean subtracted
+  cifar            images of a batch directory, mean subtracted; with an inner size, crops
   cifar-cropped    the same in crops: random ones and flips to train, the centre or 10 views to test
   digits           scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path
   dummy-cn-n       512 random cases of n values, labels 0 to 9; needs no data path
@@ -61,9 +61,11 @@ def test_unknown_option(tmp_path):
         "data provider 'cifar-cropped' takes crop_border, test_views, "
         "not 'crop_boarder' (did you mean 'crop_border'?)"
     )
-    assert (
-        usage_error("cifar", tmp_path, crop_border=4)
-        == "data provider 'cifar' takes no options, not 'crop_border'"
+    assert usage_error("cifar", tmp_path, crop_border=4) == (
+        "data provider 'cifar' takes inner_size, scalar_mean, test_views, not 'crop_border'"
+    )
+    assert usage_error("digits", inner_size=4) == (
+        "data provider 'digits' takes no options, not 'inner_size'"
     )
 
 
