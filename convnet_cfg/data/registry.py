@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from convnet_cfg.data.batches import BatchDirectory
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
 from convnet_cfg.data.provider import DataProvider
-from convnet_cfg.data.samples import Digits, RandomProvider
+from convnet_cfg.data.samples import Digits, RandomProvider, RepeatedProvider
 from convnet_cfg.errors import UsageError, did_you_mean
 
 Factory = Callable[..., DataProvider]
@@ -181,3 +181,8 @@ def _digits(path: str | os.PathLike[str] | None) -> DataProvider:
 @register("dummy-cn-n", "512 random cases of n values, labels 0 to 9; needs no data path")
 def _dummy(dimension: int) -> DataProvider:
     return RandomProvider(dimension)
+
+
+@register("dummy-labeled-n", "7 random cases of n values, always the same; needs no data path")
+def _dummy_labeled(dimension: int) -> DataProvider:
+    return RepeatedProvider(dimension)
