@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from convnet_cfg.data.batches import Batch, mean_image, missing_batches
+from convnet_cfg.data.batches import Batch, mean_image
+from convnet_cfg.data.folders import missing_batches
 from convnet_cfg.data.provider import Arrays, DataProvider
 from convnet_cfg.errors import DataError, UsageError
 
