@@ -2,6 +2,8 @@
 
 from convnet_cfg.data.batches import Batch, BatchDirectory, stored_provider
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
+from convnet_cfg.data.jpeg_batches import JpegDirectory
+from convnet_cfg.data.jpeg_images import JpegImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
 from convnet_cfg.data.registry import (
@@ -21,6 +23,8 @@ __all__ = [
     "DataProvider",
     "ImageProvider",
     "InnerCropProvider",
+    "JpegDirectory",
+    "JpegImageProvider",
     "load_pickle",
     "open_provider",
     "options_of",

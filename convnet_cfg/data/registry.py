@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from convnet_cfg.data.batches import BatchDirectory
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
+from convnet_cfg.data.jpeg_images import JpegImageProvider
 from convnet_cfg.data.provider import DataProvider
 from convnet_cfg.data.samples import Digits, RandomProvider, RepeatedProvider
 from convnet_cfg.errors import UsageError, did_you_mean
@@ -137,10 +138,10 @@ def working_directory_on_path() -> Iterator[None]:
         sys.path[:] = before
 
 
-def _opened(name: str, path: str | os.PathLike[str] | None) -> BatchDirectory:
+def _needed(name: str, path: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
     if path is None:
         raise UsageError(f"data provider {name!r} needs a data path")
-    return BatchDirectory(path)
+    return path
 
 
 @register("cifar", "images of a batch directory, mean subtracted; with an inner size, crops", views=9)
@@ -152,7 +153,7 @@ def _cifar(
     test_views: int = 1,
 ) -> DataProvider:
     """Return cuda-convnet's provider, or cuda-convnet2's of the same name if one of its options is given."""
-    source = _opened("cifar", path)
+    source = BatchDirectory(_needed("cifar", path))
     if inner_size is None and scalar_mean is None:
         if test_views != 1:
             raise UsageError(
@@ -169,8 +170,13 @@ def _cifar(
 def _cifar_cropped(
     path: str | os.PathLike[str] | None, *, crop_border: int = 4, test_views: int = 1
 ) -> DataProvider:
-    source = _opened("cifar-cropped", path)
+    source = BatchDirectory(_needed("cifar-cropped", path))
     return CroppedImageProvider(source, crop_border=crop_border, test_views=test_views)
+
+
+register("image", "batches of JPEG strings: random crops and flips to train, the centre or 10 views to test")(
+    JpegImageProvider
+)
 
 
 @register("digits", "scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path")

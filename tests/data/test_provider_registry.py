@@ -13,6 +13,7 @@ from convnet_cfg.errors import DataError, UsageError
 LIST = """
   cifar            images of a batch directory, mean subtracted; with an inner size, crops
   cifar-cropped    the same in crops: random ones and flips to train, the centre or 10 views to test
+  image            batches of JPEG strings: random crops and flips to train, the centre or 10 views to test
   digits           scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path
   dummy-cn-n       512 random cases of n values, labels 0 to 9; needs no data path
   dummy-labeled-n  7 random cases of n values, always the same; needs no data path
@@ -52,7 +53,7 @@ def test_unknown_name(name, guess):
     assert usage_error(name) == f"no data provider {name!r}{guess}; there are{LIST}"
 
 
-@pytest.mark.parametrize("name", ["cifar", "cifar-cropped"])
+@pytest.mark.parametrize("name", ["cifar", "cifar-cropped", "image"])
 def test_no_path(name):
     assert usage_error(name) == f"data provider {name!r} needs a data path"
 
