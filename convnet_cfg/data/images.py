@@ -199,8 +199,8 @@ def nine_views(border: int) -> np.ndarray:
 
 def centre(images: Any, side: int) -> Any:
     """Return the centre of each image, `side` pixels square; an odd border is smaller at the top and left."""
-    start = (images.shape[1] - side) // 2
-    return images[:, start : start + side, start : start + side]
+    row, column = (images.shape[1] - side) // 2, (images.shape[2] - side) // 2
+    return images[:, row : row + side, column : column + side]
 
 
 def crop(images: Any, draws: Any, side: int) -> Any:

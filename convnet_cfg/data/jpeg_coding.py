@@ -32,7 +32,7 @@ def decode(name: str, jpeg: bytes) -> np.ndarray:
     try:
         with tf.device("/CPU:0"):
             image = tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
-    except tf.errors.InvalidArgumentError:
+    except tf.errors.OpError:
         raise DataError(f"{name} is not a JPEG image, or only a part of one ({len(jpeg)} bytes)") from None
     pixels: np.ndarray = image.numpy()
     return pixels
@@ -56,3 +56,21 @@ def in_threads(work: Callable[[int], None], items: Sequence[int] | range) -> Non
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
+
+
+def resized(image: np.ndarray, side: int) -> np.ndarray:
+    """Return an image, uint8, (rows, columns, 3), whose shorter side is `side` pixels, in the same form.
+
+    Where it shrinks, a pixel is the mean over its area of the old image; else it is interpolated by cubics.
+    """
+    import tensorflow as tf
+
+    rows, columns = image.shape[:2]
+    shorter = min(rows, columns)
+    if shorter == side:
+        return image
+    shape = tuple((2 * size * side + shorter) // (2 * shorter) for size in (rows, columns))
+    method = tf.image.ResizeMethod.AREA if shorter > side else tf.image.ResizeMethod.BICUBIC
+    with tf.device("/CPU:0"):
+        found = tf.image.resize(image, shape, method).numpy()
+    return np.clip(np.rint(found, out=found), 0, 255, out=found).astype(np.uint8)
