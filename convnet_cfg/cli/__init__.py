@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "check": Entry("check:check", "Read a configuration and say what it describes, or what is wrong."),
+    "data": Entry("data:data", "Make data batches: from folders of images."),
     "reproduce": Entry("reproduce:reproduce", "Train a published network through the stages of its recipe."),
     "test": Entry("test:test", "Evaluate a trained network."),
     "train": Entry("train:train", "Train the network that a configuration describes."),

@@ -10,7 +10,7 @@ import click
 
 from convnet_cfg.cli import explaining
 from convnet_cfg.errors import UsageError
-from convnet_cfg.language.kinds import BATCHES, POSITIVE, Kind
+from convnet_cfg.language.kinds import BATCHES, NUMBER, POSITIVE, Kind, read_number
 from convnet_cfg.zoo import find_config, find_layers, load_recipe
 from convnet_cfg.zoo.recipes import Recipe
 
@@ -101,8 +101,48 @@ class Value(click.ParamType):
             self.fail(f"expected {self.kind.expected}, got {value!r}", param, ctx)
 
 
+def _not_negative(text: str) -> float:
+    if (number := read_number(text)) < 0:
+        raise ValueError(text)
+    return number
+
+
 RANGE = Value(BATCHES, tuple)
 FACTOR = Value(POSITIVE, float)
+ANY_NUMBER = Value(NUMBER, float)
+AMOUNT = Value(Kind(_not_negative, "a number >= 0"), float)
+
+# The options that are the data provider's, and no matter of the training.
+PROVIDER_OPTIONS = {
+    "crop_border": click.option(
+        "--crop-border", type=click.IntRange(0), help="Pixels cut from each side by cifar-cropped (4)."
+    ),
+    "inner_size": click.option(
+        "--inner-size",
+        type=click.IntRange(0),
+        metavar="PIXELS",
+        help="Side of the crops of cifar, as cuda-convnet2 took them, and of image; 0: all.",
+    ),
+    "scalar_mean": click.option(
+        "--scalar-mean",
+        type=ANY_NUMBER,
+        metavar="NUMBER",
+        help="Subtracted from each pixel: by cifar beside the mean image (-1), by image in its place.",
+    ),
+    "color_noise": click.option(
+        "--color-noise",
+        type=AMOUNT,
+        metavar="NUMBER",
+        help="How much colour noise image adds in training; the published networks took 0.1.",
+    ),
+}
+
+
+def with_provider_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of data providers to a command."""
+    for option in reversed(PROVIDER_OPTIONS.values()):
+        command = option(command)
+    return command
 
 
 class Switch(click.ParamType):

@@ -38,7 +38,7 @@ class PlainLines(Observer):
 
     def __init__(self, epochs: int, progress: bool | None = None) -> None:
         self.epochs = epochs
-        self.bar = _progress_bar() if (sys.stdout.isatty() if progress is None else progress) else None
+        self.bar = progress_bar() if (sys.stdout.isatty() if progress is None else progress) else None
         self.task: Any = None
 
     def batch_started(self, epoch: int, batch: int, minibatches: int) -> None:
@@ -127,7 +127,8 @@ def _convnet_costs(result: Result) -> str:
     )
 
 
-def _progress_bar() -> Any:
+def progress_bar() -> Any:
+    """Return a bar that shows how many of how many are done, and the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

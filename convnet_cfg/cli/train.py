@@ -12,6 +12,7 @@ import click
 
 from convnet_cfg.cli.arguments import (
     FACTOR,
+    PROVIDER_OPTIONS,
     RANGE,
     OldStyleCommand,
     Pair,
@@ -20,12 +21,14 @@ from convnet_cfg.cli.arguments import (
     find_pair,
     reading_options,
     required,
+    with_provider_options,
 )
 from convnet_cfg.cli.output import say
 from convnet_cfg.errors import UsageError
 from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
 
 if TYPE_CHECKING:
+    from convnet_cfg.training.options import Options
     from convnet_cfg.training.setup import Prepared
 
 NO_EFFECT = {
@@ -59,7 +62,9 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     "-f", "--load-file", metavar="RUN", help="Go on with a run: its directory, or one of its checkpoints."
 )
 @click.option(
-    "--data-provider", metavar="NAME", help="cifar, cifar-cropped, digits, dummy-cn-N or module.Class."
+    "--data-provider",
+    metavar="NAME",
+    help="cifar, cifar-cropped, image, digits, dummy-cn-N, dummy-labeled-N or module.Class.",
 )
 @click.option("--data-path", metavar="DIR", help="Where the data batches are.")
 @click.option("--train-range", type=RANGE, metavar="A-B", help="Numbers of the batches to train on.")
@@ -93,7 +98,7 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     "multiview",
     type=Switch(),
     default=False,
-    help="1: average predictions over ten views.",
+    help="1: average predictions over nine or ten views.",
 )
 @click.option("--test-only", type=Switch(), default=False, help="1: test and leave; with -f.")
 @click.option(
@@ -102,7 +107,7 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     default=False,
     help="1: check every gradient by finite differences and leave.",
 )
-@click.option("--crop-border", type=click.IntRange(0), help="Pixels cut from each side by cifar-cropped (4).")
+@with_provider_options
 @click.option(
     "--save-path", default="runs", show_default=True, metavar="DIR", help="Where the run directory is made."
 )
@@ -228,7 +233,7 @@ def make_options(values: Mapping[str, Any]) -> Any:
     """
     from convnet_cfg.training.options import Options
 
-    given = required(values["data_provider"], "--data-provider", "cifar, cifar-cropped, digits, ...")
+    given = required(values["data_provider"], "--data-provider", "cifar, cifar-cropped, image, ...")
     provider = given or provider_of_data(values.get("data_path"))
     names = {option.name for option in fields(Options)}
     plain = {name: value for name, value in values.items() if name in names and value is not None}
@@ -257,19 +262,17 @@ def provider_of_data(path: str | None) -> str:
 
 def provider_options(provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a data provider that the command line sets."""
-    from convnet_cfg.data import options_of
+    from convnet_cfg.data import options_of, views_of
 
     known = options_of(provider)
-    found = {}
-    if values.get("crop_border") is not None:
-        if "crop_border" in known:
-            found["crop_border"] = values["crop_border"]
-        else:
-            say(f"note: no effect: --crop-border (data provider {provider!r} does not crop)")
+    found = {name: values[name] for name in PROVIDER_OPTIONS if values.get(name) is not None}
+    if "crop_border" in found and "crop_border" not in known:
+        say(f"note: no effect: --crop-border (data provider {provider!r} does not crop)")
+        del found["crop_border"]
     if values.get("multiview"):
         if "test_views" not in known:
             raise UsageError(f"--multiview-test: data provider {provider!r} has one view of each case only")
-        found["test_views"] = 10
+        found["test_views"] = views_of(provider)
     return found
 
 
@@ -335,11 +338,19 @@ def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         changes["data_path"] = absolute(changes["data_path"])
     if changes.get("data_provider") == "":
         changes["data_provider"] = provider_of_data(changes.get("data_path", before.data_path))
-    if {"crop_border", "multiview", "data_provider"} & set(given):
+    if {*PROVIDER_OPTIONS, "multiview", "data_provider"} & set(given):
         provider = changes.get("data_provider", before.data_provider)
-        known = {**before.provider_options, "multiview": before.multiview, **given}
+        known = {**_still_known(before, provider), "multiview": before.multiview, **given}
         changes["provider_options"] = provider_options(provider, known)
     return changes
+
+
+def _still_known(before: Options, provider: str) -> dict[str, Any]:
+    """Return those of a run's options of its data provider that another provider takes too."""
+    from convnet_cfg.data import options_of
+
+    known = options_of(provider)
+    return {name: value for name, value in before.provider_options.items() if name in known}
 
 
 def _check_gradients(

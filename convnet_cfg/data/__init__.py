@@ -1,7 +1,9 @@
 """Data providers: batch files and made-up data, delivered as numpy arrays and prepared on the device."""
 
 from convnet_cfg.data.batches import Batch, BatchDirectory, stored_provider
-from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
+from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
+from convnet_cfg.data.jpeg_batches import JpegDirectory
+from convnet_cfg.data.jpeg_images import JpegImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
 from convnet_cfg.data.registry import (
@@ -9,6 +11,7 @@ from convnet_cfg.data.registry import (
     open_provider,
     options_of,
     register,
+    views_of,
     working_directory_on_path,
 )
 
@@ -19,10 +22,14 @@ __all__ = [
     "CroppedImageProvider",
     "DataProvider",
     "ImageProvider",
+    "InnerCropProvider",
+    "JpegDirectory",
+    "JpegImageProvider",
     "load_pickle",
     "open_provider",
     "options_of",
     "register",
     "stored_provider",
+    "views_of",
     "working_directory_on_path",
 ]

@@ -12,31 +12,37 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from convnet_cfg.data.batches import BatchDirectory
-from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
+from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
+from convnet_cfg.data.jpeg_images import JpegImageProvider
 from convnet_cfg.data.provider import DataProvider
-from convnet_cfg.data.samples import Digits, RandomProvider
+from convnet_cfg.data.samples import Digits, RandomProvider, RepeatedProvider
 from convnet_cfg.errors import UsageError, did_you_mean
 
 Factory = Callable[..., DataProvider]
 Made = TypeVar("Made", bound=Factory)
 
 
+TEN_VIEWS = 10
+
+
 class Entry(NamedTuple):
-    """A registered provider: what it is, and what makes it."""
+    """A registered provider: what it is, what makes it, and the views of each case in a multiview test."""
 
     description: str
     factory: Factory
+    views: int
 
 
 REGISTRY: dict[str, Entry] = {}
 """Providers by name. A name that ends in `-n` stands for all names with a number in that place."""
 
 
-def register(name: str, description: str) -> Callable[[Made], Made]:
+def register(name: str, description: str, *, views: int = TEN_VIEWS) -> Callable[[Made], Made]:
     """Add a provider under a name: a decorator for a DataProvider class, or a function that makes one.
 
     It is called with the data path (or None), or with the number if the name ends in `-n`. Its keyword-only
-    arguments are the provider's options.
+    arguments are the provider's options; if `test_views` is one of them, `views` is what it is set to for a
+    multiview test.
 
     Raises:
         ValueError: the name is taken.
@@ -45,7 +51,7 @@ def register(name: str, description: str) -> Callable[[Made], Made]:
     def add(factory: Made) -> Made:
         if name in REGISTRY:
             raise ValueError(f"there is already a data provider {name!r}")
-        REGISTRY[name] = Entry(description, factory)
+        REGISTRY[name] = Entry(description, factory, views)
         return factory
 
     return add
@@ -83,6 +89,11 @@ def options_of(name: str) -> list[str]:
         UsageError: there is no such provider.
     """
     return option_names(_find(name, None)[0])
+
+
+def views_of(name: str) -> int:
+    """Return how many views of each case a multiview test of the provider of this name averages over."""
+    return REGISTRY[name].views if name in REGISTRY else TEN_VIEWS
 
 
 def _find(name: str, path: str | os.PathLike[str] | None) -> tuple[Factory, Any]:
@@ -127,15 +138,30 @@ def working_directory_on_path() -> Iterator[None]:
         sys.path[:] = before
 
 
-def _opened(name: str, path: str | os.PathLike[str] | None) -> BatchDirectory:
+def _needed(name: str, path: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
     if path is None:
         raise UsageError(f"data provider {name!r} needs a data path")
-    return BatchDirectory(path)
+    return path
 
 
-@register("cifar", "images of a batch directory, mean subtracted")
-def _cifar(path: str | os.PathLike[str] | None) -> DataProvider:
-    return ImageProvider(_opened("cifar", path))
+@register("cifar", "images of a batch directory, mean subtracted; with an inner size, crops", views=9)
+def _cifar(
+    path: str | os.PathLike[str] | None,
+    *,
+    inner_size: int | None = None,
+    scalar_mean: float | None = None,
+    test_views: int = 1,
+) -> DataProvider:
+    """Return cuda-convnet's provider, or cuda-convnet2's of the same name if one of its options is given."""
+    source = BatchDirectory(_needed("cifar", path))
+    if inner_size is None and scalar_mean is None:
+        if test_views != 1:
+            raise UsageError(
+                "data provider 'cifar' has one view of each case only, unless it has an inner size"
+            )
+        return ImageProvider(source)
+    shift = {} if scalar_mean is None else {"scalar_mean": scalar_mean}
+    return InnerCropProvider(source, inner_size=inner_size or 0, test_views=test_views, **shift)
 
 
 @register(
@@ -144,8 +170,13 @@ def _cifar(path: str | os.PathLike[str] | None) -> DataProvider:
 def _cifar_cropped(
     path: str | os.PathLike[str] | None, *, crop_border: int = 4, test_views: int = 1
 ) -> DataProvider:
-    source = _opened("cifar-cropped", path)
+    source = BatchDirectory(_needed("cifar-cropped", path))
     return CroppedImageProvider(source, crop_border=crop_border, test_views=test_views)
+
+
+register("image", "batches of JPEG strings: random crops and flips to train, the centre or 10 views to test")(
+    JpegImageProvider
+)
 
 
 @register("digits", "scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path")
@@ -156,3 +187,8 @@ def _digits(path: str | os.PathLike[str] | None) -> DataProvider:
 @register("dummy-cn-n", "512 random cases of n values, labels 0 to 9; needs no data path")
 def _dummy(dimension: int) -> DataProvider:
     return RandomProvider(dimension)
+
+
+@register("dummy-labeled-n", "7 random cases of n values, always the same; needs no data path")
+def _dummy_labeled(dimension: int) -> DataProvider:
+    return RepeatedProvider(dimension)

@@ -11,10 +11,12 @@ from convnet_cfg.data import REGISTRY, DataProvider, open_provider, register
 from convnet_cfg.errors import DataError, UsageError
 
 LIST = """
-  cifar            images of a batch directory, mean subtracted
+  cifar            images of a batch directory, mean subtracted; with an inner size, crops
   cifar-cropped    the same in crops: random ones and flips to train, the centre or 10 views to test
+  image            batches of JPEG strings: random crops and flips to train, the centre or 10 views to test
   digits           scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path
   dummy-cn-n       512 random cases of n values, labels 0 to 9; needs no data path
+  dummy-labeled-n  7 random cases of n values, always the same; needs no data path
   module.Class     a DataProvider class of your own"""
 
 
@@ -41,7 +43,7 @@ def empty_place():
         ("cifar-croped", " (did you mean 'cifar-cropped'?)"),
         ("dummy-cm-192", " (did you mean 'dummy-cn-n'?)"),
         ("dummy-cn", " (did you mean 'dummy-cn-n'?)"),
-        ("dummy-labeled-192", ""),
+        ("dummy-labelled-192", " (did you mean 'dummy-labeled-n'?)"),
         ("dummy-cn-0", " (did you mean 'dummy-cn-n'?)"),
         ("labeled-memory", ""),
         ("", ""),
@@ -51,7 +53,7 @@ def test_unknown_name(name, guess):
     assert usage_error(name) == f"no data provider {name!r}{guess}; there are{LIST}"
 
 
-@pytest.mark.parametrize("name", ["cifar", "cifar-cropped"])
+@pytest.mark.parametrize("name", ["cifar", "cifar-cropped", "image"])
 def test_no_path(name):
     assert usage_error(name) == f"data provider {name!r} needs a data path"
 
@@ -61,9 +63,11 @@ def test_unknown_option(tmp_path):
         "data provider 'cifar-cropped' takes crop_border, test_views, "
         "not 'crop_boarder' (did you mean 'crop_border'?)"
     )
-    assert (
-        usage_error("cifar", tmp_path, crop_border=4)
-        == "data provider 'cifar' takes no options, not 'crop_border'"
+    assert usage_error("cifar", tmp_path, crop_border=4) == (
+        "data provider 'cifar' takes inner_size, scalar_mean, test_views, not 'crop_border'"
+    )
+    assert usage_error("digits", inner_size=4) == (
+        "data provider 'digits' takes no options, not 'inner_size'"
     )
 
 
@@ -86,6 +90,31 @@ def test_dummy_as_the_original(tiny):
     assert provider.num_classes == 10
     matrices = provider.prepare_training(provider.training_arrays(1, LegacyDraws()))
     expected = json.loads((tiny / "providers-v1.json").read_text())["dummy-cn-192, numpy legacy seed 5"][2]
+    assert_same(matrices, expected)
+
+
+def test_repeated_cases_as_the_second_original(tiny):
+    provider = open_provider("dummy-labeled-192")
+    assert provider.shapes == ((192,), (1,))
+    assert provider.num_classes == 10
+    matrices = provider.prepare_training(provider.draw(LegacyDraws()))
+    expected = json.loads((tiny / "providers-v2.json").read_text())[
+        "v2 dummy-labeled-192, numpy legacy seed 5"
+    ]
+    assert_same(matrices, expected[2])
+
+
+def test_repeated_cases_are_always_the_same():
+    first, other = (open_provider("dummy-labeled-12", "ignored") for _ in range(2))
+    first.check_range(range(100))
+    arrays = first.training_arrays(3, np.random.default_rng(7))
+    for again in (first.test_arrays(1), other.training_arrays(2, np.random.default_rng(8))):
+        for array, same in zip(arrays, again, strict=True):
+            assert np.array_equal(array, same)
+
+
+def assert_same(matrices, expected):
+    """Compare (cases, values) matrices with the original's (values, cases): shape, sums, elements."""
     for matrix, part in zip(matrices, expected, strict=True):
         matrix = np.asarray(matrix).T
         assert list(matrix.shape) == part["shape"]
