@@ -16,6 +16,8 @@ from convnet_cfg.errors import ConfigError
 from convnet_cfg.language import Network, Pair, Reading, build_network, guess_dims, read_pair
 from convnet_cfg.language.describe import describe, describe_problems, parameter_groups
 from convnet_cfg.language.network import Layer
+from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
+from convnet_cfg.language.traps import traps
 from convnet_cfg.zoo.recipes import Data, Recipe
 
 # The values of an image, where the provider has the same for everybody.
@@ -50,6 +52,13 @@ def _read_sizes(context: click.Context, option: click.Parameter, text: str | Non
     help="Number of classes of the data; taken from the softmax layer if not given.",
 )
 @reading_options
+@click.option(
+    "--decay",
+    type=click.Choice(DECAYS),
+    default=DEFAULT_DECAY,
+    show_default=True,
+    help="The kind of weight decay that wc would mean in a training.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Also note what only the GPU kernels refused.")
 def check(
@@ -61,6 +70,7 @@ def check(
     dialect: str | None,
     average_divisor: str | None,
     extensions: tuple[str, ...],
+    decay: str,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -82,13 +92,15 @@ def check(
         if as_json:
             _print_json({"status": "error", **describe_problems(error.problems)})
         raise
-    print_remarks(network.remarks, verbose)
+    found = traps(network, decay)
+    print_remarks((*network.remarks, *found), verbose)
     for name, (layer, _) in network.functions.items():
         say(
             f"warning: {layer.place}: [{layer.name}] training needs --allow-init-func {name} to run that code"
         )
     if as_json:
-        _print_json({**describe(network), "data_dims_guessed": sizes.guessed})
+        remarks = [str(trap) for trap in found]
+        _print_json({**describe(network), "data_dims_guessed": sizes.guessed, "traps": remarks})
     else:
         _print_network(network)
 

@@ -6,6 +6,7 @@ import click
 
 from convnet_cfg.cli.lines import batch_list
 from convnet_cfg.cli.output import print_remarks
+from convnet_cfg.language.traps import traps
 from convnet_cfg.optim import DECAYS
 from convnet_cfg.training.setup import Prepared
 
@@ -15,7 +16,8 @@ LETTERS = "e, m, d: eps, mom, wc"
 def describe(prepared: Prepared, verbose: bool) -> None:
     """Print the remarks on the files, and the lines."""
     network, options = prepared.network, prepared.options
-    print_remarks(network.remarks, verbose)
+    found = traps(network, options.decay, options.epochs)
+    print_remarks((*network.remarks, *found), verbose)
     parameters = sum(layer.parameters for layer in network.layers)
     click.echo(f"network    {len(network.layers)} layers, {parameters:,} parameters; {network.dialect.title}")
     where = f" in {options.data_path}" if options.data_path else ""
