@@ -53,7 +53,7 @@ class Data:
     provider: str = setting(TEXT)
     values: int | None = setting(at_least(1), default=None)
     crop_border: int | None = setting(at_least(0), default=None)
-    inner_size: int | None = setting(at_least(1), default=None)
+    inner_size: int | None = setting(at_least(0), default=None)
     color_noise: float | None = setting(NOISE, default=None)
     scalar_mean: float | None = setting(NUMBER, default=None)
     train_range: range = setting(BATCHES)

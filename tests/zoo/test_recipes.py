@@ -397,8 +397,8 @@ def test_noise_and_crops_of_a_stage(write):
         ),
         (
             "provider: digits",
-            "provider: digits\n  inner_size: 0",
-            "5:3: [data] inner_size must be an integer >= 1, got '0'",
+            "provider: digits\n  inner_size: -1",
+            "5:3: [data] inner_size must be an integer >= 0, got '-1'",
         ),
         ("test_range: 4\nexpected", "test_range: 4\n  multiview: maybe\nexpected", None),
         ("data:", "seed: -1\ndata:", "3:1: seed must be an integer >= 0, got '-1'"),
