@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -18,14 +18,7 @@ from convnet_cfg.language.describe import describe, describe_problems, parameter
 from convnet_cfg.language.network import Layer
 from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
 from convnet_cfg.language.traps import traps
-from convnet_cfg.zoo.recipes import Data, Recipe
-
-# The values of an image, where the provider has the same for everybody.
-IMAGE_SIZES: Mapping[str, Callable[[Data], int]] = {
-    "digits": lambda data: 8 * 8,
-    "cifar": lambda data: 3 * 32**2,
-    "cifar-cropped": lambda data: 3 * (32 - 2 * (4 if data.crop_border is None else data.crop_border)) ** 2,
-}
+from convnet_cfg.zoo.recipes import Recipe
 
 
 def _read_sizes(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -117,10 +110,10 @@ def _given(dims: Sequence[int] | None) -> _Sizes | None:
 
 
 def _from_recipe(recipe: Recipe | None) -> _Sizes | None:
-    """Return the sizes that a shipped network is trained with, saying so; None if they are not known."""
-    if recipe is None or recipe.data.provider not in IMAGE_SIZES:
+    """Return the sizes that a shipped network is trained with, saying so; None if its recipe has none."""
+    if recipe is None or recipe.data.values is None:
         return None
-    dims = IMAGE_SIZES[recipe.data.provider](recipe.data), 1
+    dims = recipe.data.values, 1
     say(f"sizes of the data: {dims[0]},{dims[1]} (recipe {recipe.name}: provider {recipe.data.provider})")
     return _Sizes(dims)
 

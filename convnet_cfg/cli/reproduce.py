@@ -124,7 +124,9 @@ def _run_stage(
         from convnet_cfg.cli.running import train_new
 
         return train_new(prepared, Path(values["save_path"]), True, values)
-    again = prepare_again(run, {**options, **changes})
+    own_params = recipe.params_of(stage) if any(each.params for each in recipe.stages) else None
+    options["provider_options"] = recipe.provider_options(stage)
+    again = prepare_again(run, {**options, **changes}, own_params)
     describe(again.prepared, values["verbose"])
 
     from convnet_cfg.cli.running import train_again

@@ -220,7 +220,7 @@ def recipe_values(pair: Pair) -> dict[str, Any]:
         "minibatch": recipe.minibatch,
         "seed": recipe.seed,
         "test_freq": recipe.test_frequency,
-        "crop_border": recipe.data.crop_border,
+        **recipe.provider_options(first),
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,8 +148,10 @@ def test_the_recipe_that_the_sizes_are_from_is_named(runner):
     assert "1,068,106" in done.stdout
 
 
-def test_a_provider_of_unknown_sizes_leaves_them_to_be_guessed(runner, monkeypatch):
-    monkeypatch.setattr("convnet_cfg.cli.check.IMAGE_SIZES", {})
+def test_a_recipe_without_sizes_leaves_them_to_be_guessed(runner, monkeypatch):
+    recipe = load_recipe("digits")
+    without = replace(recipe, data=replace(recipe.data, values=None))
+    monkeypatch.setattr("convnet_cfg.cli.arguments.load_recipe", lambda path: without)
     assert "--data-dims was not given" in runner.invoke(main, ["check", "digits"]).stderr
 
 

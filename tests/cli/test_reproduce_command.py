@@ -65,6 +65,18 @@ def test_the_stages_and_the_final_test(convnet, recipe, data, the_run):
     assert found["options"]["rate_factor"] == 0.1
 
 
+def test_a_stage_with_a_parameter_file_of_its_own(convnet, recipe, data, the_run, tmp_path):
+    frozen = re.sub("eps(.)=.*", r"eps\1=0", (tmp_path / "net.params.cfg").read_text(), count=2)
+    (tmp_path / "later.params.cfg").write_text(frozen)
+    recipe.write_text(RECIPE.format(accepted=100).replace("rate_factor: 0.1", "params: later"))
+    convnet("reproduce", recipe, "--data", data)
+    assert (the_run() / "params.cfg").read_text() == frozen
+    (change,) = [each for each in record(the_run())["changes"] if "params" in each]
+    assert "+epsW=0" in change["params"]["diff"]
+    convnet("reproduce", recipe, "-f", the_run())
+    assert (the_run() / "params.cfg").read_text() == frozen
+
+
 def test_another_seed(convnet, recipe, data, the_run):
     convnet("reproduce", recipe, "--data", data, "--seed=9", "--save-path=runs")
     assert record(the_run())["options"]["seed"] == 9

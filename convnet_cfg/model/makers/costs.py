@@ -88,7 +88,7 @@ def _logreg(builder: Builder, layer: Layer) -> None:
     over_views = OverViews(probabilities, (labels, probabilities), plain)
     size = 2 if top is None else 3
     fused = partial(nn.softmax_logreg, top_k=top)
-    columns = ("error",) if top is None else ("error", f"top-{top} error")
+    columns = ERROR if top in (None, 1) else ("error", f"top-{top} error")
     _fused_or_not(builder, layer, size, fused, plain, over_views=over_views, columns=columns)
 
 
