@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.corpus import folder, pairs
+from benchmarks.corpus import ROOT, folder, pairs
 from benchmarks.corpus_comparison import read
+from convnet_cfg.errors import ConfigError
 from convnet_cfg.language import Network
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.params import CostParams
@@ -34,6 +35,7 @@ class Trial(NamedTuple):
     bytes: int
     problems: tuple[str, ...]
     seconds: float
+    refused: str = ""  # why we do not build what the original accepted
 
 
 def needed_bytes(network: Network) -> int:
@@ -81,11 +83,19 @@ def trial(name: str, network: Network) -> Trial:
     if needed > LIMIT:
         _build_symbolically(network)
         return Trial(name, False, needed, (), time.perf_counter() - start)
+    try:
+        problems = _problems(network)
+    except ConfigError as error:
+        return Trial(name, False, needed, (), time.perf_counter() - start, error.problems[0].message)
+    return Trial(name, True, needed, problems, time.perf_counter() - start)
+
+
+def _problems(network: Network) -> tuple[str, ...]:
     # Networks for checking gradients have weights so large that a probability may round to zero.
     problems = tuple(_train(network, 1.0))
     if any("inf" in problem or "nan" in problem for problem in problems):
-        problems = tuple(_train(network, 0.01))
-    return Trial(name, True, needed, problems, time.perf_counter() - start)
+        return tuple(_train(network, 0.01))
+    return problems
 
 
 def _build_symbolically(network: Network) -> None:
@@ -168,18 +178,54 @@ def distinct(corpus: Path) -> Mapping[str, tuple[Network, list[str]]]:
     return found
 
 
+def report(results: Mapping[str, tuple[Trial, list[str]]], seconds: float) -> str:
+    """Return docs/corpus-networks.md."""
+    trials = [(trial, names) for trial, names in results.values()]
+    trained = [each for each in trials if each[0].ran and not each[0].problems]
+    built = [each for each in trials if not each[0].ran and not each[0].refused]
+    refused = [each for each in trials if each[0].refused]
+    wrong = [each for each in trials if each[0].problems]
+    lines = [
+        "# The networks of the corpus",
+        "",
+        "`make corpus-networks` builds the network of every accepted pair (docs/compatibility.md). Those of up",
+        f"to {LIMIT // 10**6} MB of values and weights at a minibatch of {CASES} train for one minibatch of made-up",
+        "data: costs, gradients and updated weights must be finite, every parameter in one group, and no",
+        "gradient zero throughout where a cost sends one. Larger ones are put together without memory for",
+        "their weights. Pairs that differ in names and numbers of the parameter file only are one network.",
+        "",
+        f"| networks | pairs | it took {seconds / 60:.0f} minutes |",
+        "| ---: | ---: | --- |",
+        *(
+            f"| {len(group)} | {sum(len(names) for _, names in group)} | {what} |"
+            for group, what in (
+                (trained, "trained, as it should be"),
+                (built, "built"),
+                (refused, "refused, for the reasons below"),
+                (wrong, "not as it should be"),
+            )
+        ),
+        "",
+        *(
+            f"- `{name}`: {trial.refused or '; '.join(trial.problems)}"
+            for trial, names in (*refused, *wrong)
+            for name in names
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    """Print what became of each network; exit status 1 if something is not as it should be."""
-    bad = 0
+    """Try every network, and write the report; exit status 1 if something is not as it should be."""
+    results: dict[str, tuple[Trial, list[str]]] = {}
+    start = time.perf_counter()
     for network, names in distinct(folder()).values():
         result = trial(names[0], network)
-        bad += bool(result.problems)
-        what = "; ".join(result.problems) or ("trained" if result.ran else "built")
-        print(
-            f"{result.seconds:6.2f} s {result.bytes / 1e6:8.1f} MB {len(names):3} {names[0]}: {what}",
-            flush=True,
-        )
-    sys.exit(bad > 0)
+        results[names[0]] = result, names
+        what = result.refused or "; ".join(result.problems) or ("trained" if result.ran else "built")
+        print(f"{result.seconds:6.2f} s {result.bytes / 1e6:8.1f} MB {names[0]}: {what}", flush=True)
+    (ROOT / "docs" / "corpus-networks.md").write_text(report(results, time.perf_counter() - start))
+    sys.exit(any(trial.problems for trial, _ in results.values()))
 
 
 if __name__ == "__main__":
