@@ -8,6 +8,7 @@ from convnet_cfg.language.kinds import number_between, one_of
 from convnet_cfg.language.layer_types import LayerSpec, PoolSpec
 from convnet_cfg.language.params import AlexNetConvParams, AlexNetParams, EnableParams
 from convnet_cfg.language.spec import key
+from convnet_cfg.language.v2_types import RandomScaleSpec
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 
 
@@ -37,6 +38,13 @@ class AlexNetPoolSpec(PoolSpec):
     """`type=pool`: also the value of greatest magnitude."""
 
     pool: str = key("pool", one_of("max", "maxabs", "avg"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlexNetRandomScaleSpec(RandomScaleSpec):
+    """`type=rscale`: in tests the centre of the image, at its own size."""
+
+    crops_in_tests = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from convnet_cfg.language.alexnet_types import (
     AlexNetFullSpec,
     AlexNetLocalSpec,
     AlexNetPoolSpec,
+    AlexNetRandomScaleSpec,
     HalfSpec,
 )
 from convnet_cfg.language.historic_types import (
@@ -241,7 +242,7 @@ ALEXNET = derive(
     v2.CrossMapNormV2Spec,
     v2.ConcatSpec,
     v2.FlipSpec,
-    v2.RandomScaleSpec,
+    AlexNetRandomScaleSpec,
     HalfSpec,
     costs.TopLogregSpec,
     costs.CrossEntropySpec,

@@ -268,6 +268,7 @@ class RandomScaleSpec(ImageSpec):
 
     type_name = "rscale"
     differentiable = False
+    crops_in_tests: ClassVar[bool] = False
 
     max_scale: float = key("maxScale", number_between(1, 2))
     target: int = key("tgtSize", at_least(1))
