@@ -34,6 +34,7 @@ from convnet_cfg.language.kinds import Kind, Syntax, at_least
 from convnet_cfg.language.layer_types import LayerSpec, as_table
 from convnet_cfg.language.neurons import V1_SYNTAX, V2_SYNTAX, NeuronType, NumberSyntax, neuron_kind
 from convnet_cfg.language.schedules import (
+    AX_SCHEDULES,
     EMDRP_SCHEDULES,
     V2_SCHEDULES,
     ScheduleType,
@@ -48,22 +49,37 @@ from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 class DeviceList:
     """`gpu` of v2: a replica of the layer on each of these devices."""
 
-    devices: tuple[int, ...] | None = key("gpu", at_least(0), is_list=True, default=None)
+    devices: tuple[int, ...] | None = key(
+        "gpu",
+        at_least(0),
+        is_list=True,
+        default=None,
+        doc=(
+            "Devices that have replicas of the layer; without it those of its first input. Everything "
+            "is computed on one."
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneDevice:
     """`gpu` of the 2012 AlexNet program: where the layer was."""
 
-    device: int | None = key("gpu", at_least(0), default=None)
+    device: int | None = key(
+        "gpu",
+        at_least(0),
+        default=None,
+        doc="Device that has the layer; without it that of its first input. Everything is computed on one.",
+    )
 
 
 @dataclass(frozen=True)
 class Dialect:
     """One program's language.
 
-    `title` is its name for people. `placement` declares the keys that every layer but data has beside those
-    of its type. `deviations` say what we do otherwise than that program.
+    `title` is its name for people. `base` is the dialect that it adds to and changes. `placement` declares
+    the keys that every layer but data has beside those of its type. `deviations` say what we do otherwise
+    than that program.
     """
 
     name: str
@@ -72,6 +88,7 @@ class Dialect:
     neurons: Mapping[str, NeuronType] = field(default_factory=lambda: activations.V1_NEURONS)
     number_syntax: NumberSyntax = V1_SYNTAX
     schedules: Mapping[str, ScheduleType] = field(default_factory=dict)  # none: rates are plain numbers
+    shapes: Mapping[str, ScheduleType] = field(default_factory=dict)  # schedules in keys beside the rates
     broadcasts: bool = False  # one value stands for all inputs of a layer
     activations_last: bool = False  # layers made from the key `neuron` come behind all others
     nominal_divisor: bool = (
@@ -87,6 +104,7 @@ class Dialect:
         default_factory=dict
     )  # types that its parser knew, and why there is no such layer
     deviations: tuple[str, ...] = ()
+    base: str | None = None
 
     @cached_property
     def kinds(self) -> Mapping[Syntax, Kind]:
@@ -109,7 +127,8 @@ class Dialect:
 def derive(base: Dialect, name: str, title: str, *types: type[LayerSpec], **changes: Any) -> Dialect:
     """Return a dialect that adds layer types to another one, or replaces those of the same name."""
     table = {**base.layer_types, **as_table(*types)}
-    return replace(base, name=name, title=title, layer_types=table, deviations=(), **changes)
+    changes = {"layer_types": table, "deviations": (), "base": base.name, **changes}
+    return replace(base, name=name, title=title, **changes)
 
 
 V1 = Dialect(
@@ -228,6 +247,7 @@ ALEXNET = derive(
     costs.TopographicSpec,
     neurons=activations.AX_NEURONS,
     number_syntax=V2_SYNTAX,
+    shapes=AX_SCHEDULES,
     activations_last=True,
     shared_rates=False,
     placement=OneDevice,
