@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench corpus-report clean
+.PHONY: demo test lint bench corpus-report reference clean
 
 demo: .venv/demo
 	$(BIN)/convnet-train digits --save-path runs
@@ -21,6 +21,9 @@ bench: .venv/bench
 
 corpus-report: .venv/dev
 	$(BIN)/python -m benchmarks.corpus
+
+reference: .venv/dev
+	$(BIN)/python -m benchmarks.reference
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
