@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench corpus-report corpus-networks clean
+.PHONY: demo test lint bench corpus-report corpus-networks reference clean
 
 demo: .venv/demo
 	$(BIN)/convnet-train digits --save-path runs
@@ -24,6 +24,9 @@ corpus-report: .venv/dev
 
 corpus-networks: .venv/dev
 	$(BIN)/python -m benchmarks.corpus_networks
+
+reference: .venv/dev
+	$(BIN)/python -m benchmarks.reference
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -37,7 +37,11 @@ class AlexNetLocalSpec(LocalSpec):
 class AlexNetPoolSpec(PoolSpec):
     """`type=pool`: also the value of greatest magnitude."""
 
-    pool: str = key("pool", one_of("max", "maxabs", "avg"))
+    pool: str = key(
+        "pool",
+        one_of("max", "maxabs", "avg"),
+        doc="`max`: the largest value of a window. `maxabs`: that of largest magnitude. `avg`: the mean.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,4 +58,4 @@ class HalfSpec(LayerSpec):
     type_name = "hs"
     params = EnableParams
 
-    keep: float = key("keep", number_between(0, 1))
+    keep: float = key("keep", number_between(0, 1), doc="Probability of keeping a value.")

@@ -32,7 +32,7 @@ class CostSpec(LayerSpec):
         return Output(0)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Report inputs that do not fit."""
+        """Any values."""
 
     def classes(self, inputs: Sequence[Input]) -> int | None:
         """Return how many classes the data must have for this cost; None: any number."""
@@ -49,7 +49,7 @@ class LogregSpec(CostSpec):
     probability_types: ClassVar[tuple[str, ...]] = ("softmax",)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels are one value a case, probabilities come from a softmax layer."""
+        """Labels, one value a case; probabilities, which come from a softmax layer."""
         labels, probabilities = inputs
         check_labels(labels, report)
         check_probabilities(probabilities, self.probability_types, report)
@@ -98,12 +98,21 @@ class SquaresSpec(CostSpec):
 class ParentSpec(CostSpec):
     """A cost of v2, which may have others reported as part of it."""
 
-    children: tuple[str, ...] = key("children", NAME, is_list=True, default=())
+    children: tuple[str, ...] = key(
+        "children",
+        NAME,
+        is_list=True,
+        default=(),
+        doc=(
+            "Costs of this type, further up, whose values are added to those reported of this one; "
+            "gradients stay as they are."
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopLogregSpec(LogregSpec):
-    """`type=cost.logreg` that also counts how often the label is not among the likeliest classes."""
+    """`type=cost.logreg` with a second error: how often the label is not among the likeliest classes."""
 
     params: ClassVar[type[LayerParams]] = TopParams
 
@@ -114,12 +123,12 @@ class TopLogregSpec(LogregSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ParentLogregSpec(ParentSpec, TopLogregSpec):
-    """`type=cost.logreg` of v2."""
+    """`type=cost.logreg` of v2: it counts a second error, and others may be reported as part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParentSquaresSpec(ParentSpec, SquaresSpec):
-    """`type=cost.sum2` of v2."""
+    """`type=cost.sum2` of v2: others may be reported as part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +139,7 @@ class CrossEntropySpec(ParentSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Both inputs have one value for each class."""
+        """Labels, a distribution; probabilities, which come from a softmax layer; one value a class each."""
         check_probabilities(inputs[1], ("softmax",), report)
         common_output(inputs, report)
 
@@ -148,7 +157,7 @@ class BinaryCrossEntropySpec(ParentSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Targets and predictions are equally many; predictions should come from a logistic function."""
+        """Targets and predictions, equally many; predictions should come from a logistic function."""
         common_output(inputs, report)
         warn_unless_logistic(inputs[1], report)
 
@@ -179,7 +188,7 @@ class PairCostSpec(CostSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Both inputs are equally wide."""
+        """Targets, then predictions, equally many."""
         common_output(inputs, report)
 
 
@@ -188,7 +197,7 @@ class LogisticPairSpec(PairCostSpec):
     """A cost of targets and predictions from 0 to 1."""
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Targets and predictions are equally many; predictions should come from a logistic function."""
+        """Targets and predictions, equally many; predictions should come from a logistic function."""
         super().check(inputs, report)
         warn_unless_logistic(inputs[1], report)
 
@@ -215,7 +224,7 @@ class GatedSquaresSpec(CostSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """The gate is one value a case."""
+        """A gate, one value a case, and any values."""
         if inputs[0].output.size != 1:
             report.error(f"the first input must be one value a case, not {inputs[0].output.size}", "inputs")
 
@@ -224,8 +233,8 @@ class GatedSquaresSpec(CostSpec):
 class SubsetParams(CostParams):
     """Of cost.msm: the size of the sets; `threads` only tuned the original."""
 
-    set_size: int = key("setSize", at_least(1))
-    threads: int = key("threads", at_least(1), default=1)
+    set_size: int = key("setSize", at_least(1), doc="Classes in a set, fewer than there are.")
+    threads: int = key("threads", at_least(1), default=1, doc="It only tuned the original.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +247,7 @@ class SubsetSpec(CostSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels and an energy for each class."""
+        """Labels, one value a case, and an energy for each class."""
         check_labels(inputs[0], report)
 
     def classes(self, inputs: Sequence[Input]) -> int:
@@ -258,11 +267,11 @@ class TopographicSpec(CostSpec):
 
     type_name = "cost.tica"
 
-    channels: int = key("channels", at_least(1))
-    size: int = key("sizeX", at_least(1))
+    channels: int = key("channels", at_least(1), doc="Channels of the input, which is a square image.")
+    size: int = key("sizeX", at_least(1), doc="Side of the windows in pixels.")
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """The input is an image."""
+        """An image."""
         image_input(inputs[0], self.channels, report)
 
 
@@ -281,11 +290,11 @@ class GroupSparsitySpec(CostSpec):
     label_inputs = (0,)
     input_limits = (2, 2)
 
-    channels: int = key("channels", at_least(1))
-    side: int | None = key("imgSize", at_least(1), default=None)
+    channels: int = key("channels", at_least(1), doc="Channels of the second input.")
+    side: int | None = key("imgSize", at_least(1), default=None, doc="It had no effect.")
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels, and values in channels."""
+        """Labels, one value a case, and values in channels."""
         check_labels(inputs[0], report)
         if inputs[1].output.size % self.channels:
             report.error(
@@ -327,7 +336,7 @@ class HingeSpec(ParentSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels and a value for each class."""
+        """Labels, one value a case, and a value for each class."""
         check_labels(inputs[0], report)
 
     def classes(self, inputs: Sequence[Input]) -> int:
@@ -352,11 +361,11 @@ class TaskLogregSpec(CostSpec):
     params = TopParams
     input_limits = (3, 3)
 
-    task: int = key("taskId", at_least(0))
-    task_name: str | None = key("taskName", NAME, default=None)
+    task: int = key("taskId", at_least(0), doc="Number of the task whose cases count.")
+    task_name: str | None = key("taskName", NAME, default=None, doc="Name of the task; it has no effect.")
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels, tasks, probabilities."""
+        """Labels and tasks, one value a case each; probabilities, which come from a softmax layer."""
         for labels in inputs[:2]:
             check_labels(labels, report)
         check_probabilities(inputs[2], ("softmax",), report)
@@ -374,10 +383,12 @@ class PairDistanceSpec(CostSpec):
     label_inputs = (0,)
     input_limits = (2, 2)
 
-    margin: float = key("m", NUMBER)
+    margin: float = key(
+        "m", NUMBER, doc="Distance from which on two cases with different labels cost nothing; 0 or more."
+    )
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels, and any values; the margin is a number >= 0."""
+        """Labels, one value a case, and any values."""
         check_labels(inputs[0], report)
         if self.margin < 0:
             report.error("a margin below 0, chosen anew in every minibatch, is not supported", "m")
@@ -398,5 +409,5 @@ class RankSpec(ParentSpec):
     input_limits = (4, 4)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Three codes of one size, and a weight for each case."""
+        """Three codes of one size from 0 to 1, and a weight for each case."""
         common_output(inputs[:3], report)

@@ -35,6 +35,7 @@ from convnet_cfg.language.kinds import Kind, Syntax, at_least
 from convnet_cfg.language.layer_types import LayerSpec, as_table
 from convnet_cfg.language.neurons import V1_SYNTAX, V2_SYNTAX, NeuronType, NumberSyntax, neuron_kind
 from convnet_cfg.language.schedules import (
+    AX_SCHEDULES,
     EMDRP_SCHEDULES,
     V2_SCHEDULES,
     ScheduleType,
@@ -49,14 +50,28 @@ from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 class DeviceList:
     """`gpu` of v2: a replica of the layer on each of these devices."""
 
-    devices: tuple[int, ...] | None = key("gpu", at_least(0), is_list=True, default=None)
+    devices: tuple[int, ...] | None = key(
+        "gpu",
+        at_least(0),
+        is_list=True,
+        default=None,
+        doc=(
+            "Devices that have replicas of the layer; without it those of its first input. Everything "
+            "is computed on one."
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneDevice:
     """`gpu` of the 2012 AlexNet program: where the layer was."""
 
-    device: int | None = key("gpu", at_least(0), default=None)
+    device: int | None = key(
+        "gpu",
+        at_least(0),
+        default=None,
+        doc="Device that has the layer; without it that of its first input. Everything is computed on one.",
+    )
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,9 @@ EXTENSIONS = Extensions()
 class Dialect:
     """One program's language.
 
-    `title` is its name for people. `placement` declares the keys that every layer but data has beside those
-    of its type. `deviations` say what we do otherwise than that program.
+    `title` is its name for people. `base` is the dialect that it adds to and changes. `placement` declares
+    the keys that every layer but data has beside those of its type. `deviations` say what we do otherwise
+    than that program.
     """
 
     name: str
@@ -85,6 +101,7 @@ class Dialect:
     neurons: Mapping[str, NeuronType] = field(default_factory=lambda: activations.V1_NEURONS)
     number_syntax: NumberSyntax = V1_SYNTAX
     schedules: Mapping[str, ScheduleType] = field(default_factory=dict)  # none: rates are plain numbers
+    shapes: Mapping[str, ScheduleType] = field(default_factory=dict)  # schedules in keys beside the rates
     broadcasts: bool = False  # one value stands for all inputs of a layer
     activations_last: bool = False  # layers made from the key `neuron` come behind all others
     nominal_divisor: bool = (
@@ -100,6 +117,7 @@ class Dialect:
         default_factory=dict
     )  # types that its parser knew, and why there is no such layer
     deviations: tuple[str, ...] = ()
+    base: str | None = None
 
     @property
     def layer_types(self) -> Mapping[str, type[LayerSpec]]:
@@ -134,7 +152,8 @@ class Dialect:
 def derive(base: Dialect, name: str, title: str, *types: type[LayerSpec], **changes: Any) -> Dialect:
     """Return a dialect that adds layer types to another one, or replaces those of the same name."""
     table = {**base.own_types, **as_table(*types)}
-    return replace(base, name=name, title=title, own_types=table, deviations=(), **changes)
+    changes = {"own_types": table, "deviations": (), "base": base.name, **changes}
+    return replace(base, name=name, title=title, **changes)
 
 
 V1 = Dialect(
@@ -253,6 +272,7 @@ ALEXNET = derive(
     costs.TopographicSpec,
     neurons=activations.AX_NEURONS,
     number_syntax=V2_SYNTAX,
+    shapes=AX_SCHEDULES,
     activations_last=True,
     shared_rates=False,
     placement=OneDevice,
@@ -293,7 +313,10 @@ DROPCONNECT = derive(
     refused={"fcdrop": "no published program knew this type; fcdropo is dropout in a fully connected layer"},
 )
 
-CONCATENATED = "both inputs are joined and get their full gradient, which lacked the last value of each half"
+CONCATENATED = (
+    "joined inputs are each multiplied by their own coefficient and get their whole gradient; the "
+    "program took the second coefficient for both, and left out the last value of each half"
+)
 FORKS = {
     "alemagnani": derive(V1, "alemagnani", "alemagnani/cuda-convnet", forks.UnionSpec),
     "civilman628": replace(
@@ -361,7 +384,16 @@ FORKS = {
         shares_biases=True,
         unused_layers=Severity.WARNING,
     ),
-    "elhuhdron": derive(V2, "elhuhdron", "elhuhdron/emdrp", costs.IndependentSpec, schedules=EMDRP_SCHEDULES),
+    "elhuhdron": derive(
+        V2,
+        "elhuhdron",
+        "elhuhdron/emdrp",
+        costs.IndependentSpec,
+        schedules=EMDRP_SCHEDULES,
+        refused=dict.fromkeys(
+            ("cost.normp", "unpool", "cmunpool", "convdec", "whiten"), "what it computed is not published"
+        ),
+    ),
     "tund": replace(
         derive(V1, "tund", "tund's Galaxy Zoo program", forks.DropProbabilitySpec),
         deviations=("dropoutProb is taken for the probability of dropping: that program is not published",),

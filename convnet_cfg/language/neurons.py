@@ -74,12 +74,19 @@ ARCHCONVNETS_NEURONS: Mapping[str, NeuronType] = {
     **V1_NEURONS,
     "power": NeuronType(("a",), "x ** a", uses_acts=False, uses_inputs=True),
 }
-SPIKING = "the firing rate of a leaky integrate-and-fire neuron, smoothed"
+PERIOD = "p = t + r log(1 + 1 / j), j = g log(1 + exp(a x / g))"
 SPIKING_NEURONS: Mapping[str, NeuronType] = {
     **V2_NEURONS,
-    "softlif": NeuronType(("m", "t", "r", "a", "g", "n"), SPIKING),
-    "softlifalpha": NeuronType(("m", "t", "r", "a", "g", "s"), f"{SPIKING}, through an alpha synapse"),
-    "softlifalpharc": NeuronType(("m", "t", "r", "a", "g", "s"), f"{SPIKING}, through synapse and membrane"),
+    "softlif": NeuronType(
+        ("m", "t", "r", "a", "g", "n"), f"max(0, m / p + m n noise where x > 0), {PERIOD}: spikes a second"
+    ),
+    "softlifalpha": NeuronType(
+        ("m", "t", "r", "a", "g", "s"),
+        f"m times spikes p seconds apart, {PERIOD}, at a random time, through a synapse of s seconds",
+    ),
+    "softlifalpharc": NeuronType(
+        ("m", "t", "r", "a", "g", "s"), "as softlifalpha, and through the membrane of r seconds too"
+    ),
 }
 
 NEURONS: Mapping[str, NeuronType] = {

@@ -48,7 +48,7 @@ def _judge(
         reason, severity = dialect.ignored[key]
         return f"key {written!r} has no effect: {reason}", severity
     if key in DEAD_KEYS:
-        return f"key {written!r} had no effect in any program", Severity.WARNING
+        return f"key {written!r} has no effect", Severity.WARNING
     if key in {name.lower() for name in elsewhere}:
         return f"key {written!r} belongs in the other file ({IGNORED})", Severity.SUSPECT
     if key in dialect.keys:
