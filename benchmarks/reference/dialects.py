@@ -55,7 +55,7 @@ TOLD = frozenset(
         "name",
         "title",
         "base",
-        "layer_types",
+        "own_types",
         "neurons",
         "number_syntax",
         "schedules",

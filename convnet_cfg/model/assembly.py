@@ -72,6 +72,7 @@ class BuiltNetwork:
     kernel_images: Mapping[tuple[str, int], Image | None]
     connections: Connections
     variables: Mapping[str, keras.Variable] = field(default_factory=dict)
+    strategy: Any = None  # the tf.distribute strategy that spreads minibatches over devices
 
     @property
     def dropouts(self) -> dict[str, keras.Variable]:

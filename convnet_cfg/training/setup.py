@@ -7,6 +7,7 @@ Each comes in two steps: `prepare` and `prepare_again` read and check everything
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -239,9 +240,11 @@ def _session(built: BuiltNetwork, prepared: Prepared, run: RunDirectory, observe
 def _build(prepared: Prepared, counters: Mapping[str, Any] | None) -> BuiltNetwork:
     """Build the network; `counters` are those of the checkpoint that it goes on from."""
     from convnet_cfg.model import InitFunctions, build
+    from convnet_cfg.training.devices import strategy_for
 
     options = prepared.options
-    with working_directory_on_path():
+    strategy = strategy_for(prepared.network)
+    with working_directory_on_path(), strategy.scope() if strategy is not None else nullcontext():
         built = build(
             prepared.network,
             prepared.provider.shapes,
@@ -250,6 +253,7 @@ def _build(prepared: Prepared, counters: Mapping[str, Any] | None) -> BuiltNetwo
             functions=InitFunctions(frozenset(options.allowed_functions)),
             connections=_known_connections(counters),
         )
+    built.strategy = strategy
     assert built.optimizer is not None
     for name, group in built.optimizer.groups.items():
         base = (counters or {}).get("base_rates", {}).get(name, 0.0)
