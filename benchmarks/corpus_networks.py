@@ -80,14 +80,17 @@ def trial(name: str, network: Network) -> Trial:
     """Build a network, and train it for one minibatch if it is small enough."""
     start = time.perf_counter()
     needed = needed_bytes(network)
-    if needed > LIMIT:
-        _build_symbolically(network)
-        return Trial(name, False, needed, (), time.perf_counter() - start)
+    problems: tuple[str, ...] = ()
+    refused = ""
     try:
-        problems = _problems(network)
+        if needed > LIMIT:
+            _build_symbolically(network)
+        else:
+            problems = _problems(network)
     except ConfigError as error:
-        return Trial(name, False, needed, (), time.perf_counter() - start, error.problems[0].message)
-    return Trial(name, True, needed, problems, time.perf_counter() - start)
+        refused = error.problems[0].message
+    ran = needed <= LIMIT and not refused
+    return Trial(name, ran, needed, problems, time.perf_counter() - start, refused)
 
 
 def _problems(network: Network) -> tuple[str, ...]:
