@@ -37,5 +37,12 @@ def describe(prepared: Prepared, verbose: bool) -> None:
     )
     others = f"; by the parameter file also {', '.join(own)}" if own else ""
     click.echo(f"decay      {options.decay}: {DECAYS[options.decay].formula} ({LETTERS}){others}")
+    counts = network.replica_counts
+    if len(counts) > 1:
+        many, few = counts[0], counts[-1]
+        click.echo(
+            f"parts      layers on {few} of {many} devices take a minibatch in {many // few} parts "
+            "(--ignore-gpu: in one)"
+        )
     for deviation in network.deviations:
         click.echo(f"deviation  {deviation}")

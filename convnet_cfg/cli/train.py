@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NO_EFFECT = {
     "conserve_mem": "--conserve-mem (memory is managed by TensorFlow)",
     "zip_save": "--zip-save (checkpoints are safetensors files)",
-    "gpu": "--gpu (TensorFlow uses the first device it finds; CUDA_VISIBLE_DEVICES chooses)",
+    "gpu": "--gpu (devices are those that TensorFlow finds; CUDA_VISIBLE_DEVICES chooses)",
     "num_gpus": "--num-gpus (a network runs on one device)",
     "logreg_name": "--logreg-name (every cost.logreg layer is averaged over the views)",
 }
