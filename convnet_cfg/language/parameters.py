@@ -56,11 +56,11 @@ class _Reader:
     def layer(self, declared: Declared) -> LayerParams | None:
         """Return the parameters of a layer, None where it needs none or has wrong ones."""
         spec, section = declared.spec, self.sections.get(declared.name)
-        if spec is None:
+        if declared.spec_type is None:
             return None
         if section is None:
-            return self._without_section(declared, spec)
-        params = self._read(spec, section)
+            return self._without_section(declared, declared.spec_type)
+        params = self._read(declared, declared.spec_type, section)
         return self._merged(spec, params, section) if isinstance(spec, OldNormSpec) else params
 
     def activation(self, name: str) -> LayerParams | None:
@@ -84,15 +84,16 @@ class _Reader:
         elsewhere = [name for spec_type in used for name in definition_keys(spec_type, self.dialect)]
         check_defaults(self.sections.values(), known, elsewhere, self.dialect, self.problems)
 
-    def _read(self, spec: LayerSpec, section: Section) -> LayerParams | None:
+    def _read(self, declared: Declared, spec_type: type[LayerSpec], section: Section) -> LayerParams | None:
         report = Report(self.problems, section)
-        known, elsewhere = key_names(spec.params, self.dialect), definition_keys(type(spec), self.dialect)
+        known, elsewhere = key_names(spec_type.params, self.dialect), definition_keys(spec_type, self.dialect)
         check_keys(section, known, elsewhere, self.dialect, report)
-        params = read_spec(spec.params, section, report, self.dialect, len(spec.inputs))
+        inputs = len(declared.input_names) if declared.input_names is not None else None
+        params = read_spec(spec_type.params, section, report, self.dialect, inputs)
         if params is not None and params.dropout:
-            _check_dropout(spec, report)
-        if isinstance(spec, WeightSpec) and isinstance(params, WeightParams):
-            _check_decay(spec, params, report)
+            _check_dropout(spec_type, report)
+        if isinstance(declared.spec, WeightSpec) and isinstance(params, WeightParams):
+            _check_decay(declared.spec, params, report)
         return params
 
     def _merged(self, spec: OldNormSpec, params: LayerParams | None, section: Section) -> LayerParams | None:
@@ -101,20 +102,21 @@ class _Reader:
             Report(self.problems, section).error("scale or pow is missing in both files")
         return merged
 
-    def _without_section(self, declared: Declared, spec: LayerSpec) -> LayerParams | None:
+    def _without_section(self, declared: Declared, spec_type: type[LayerSpec]) -> LayerParams | None:
         """Old normalizations may have everything in the definition file."""
-        old = spec.merge(None) if isinstance(spec, OldNormSpec) else None
-        if old is None and (spec.params.required or isinstance(spec, OldNormSpec)):
-            message = f"no section [{declared.name}] in {self.file}: expected {_wanted(spec)}"
+        old = declared.spec.merge(None) if isinstance(declared.spec, OldNormSpec) else None
+        lacking = isinstance(declared.spec, OldNormSpec) and old is None
+        if lacking or spec_type.params.required:
+            message = f"no section [{declared.name}] in {self.file}: expected {_wanted(spec_type)}"
             Report(self.problems, declared.section).error(message)
         return old
 
 
-def _wanted(spec: LayerSpec) -> str:
+def _wanted(spec_type: type[LayerSpec]) -> str:
     """Return the keys that a section must have."""
-    keys = declared_keys(spec.params)
+    keys = declared_keys(spec_type.params)
     needed = [key.name for key in keys.values() if key.default is REQUIRED]
-    if isinstance(spec, OldNormSpec):
+    if issubclass(spec_type, OldNormSpec):
         needed = ["scale", "pow"]
     optional = [key.name for field, key in keys.items() if field not in vars(LayerParams)]
     return ", ".join(needed) or f"one, if empty ({', '.join(optional)} have defaults)"
@@ -127,8 +129,8 @@ def _check_decay(spec: WeightSpec, params: WeightParams, report: Report) -> None
             report.error(f"momW must be < 1, got {rule.momentum:g}: {why}", "momW")
 
 
-def _check_dropout(spec: LayerSpec, report: Report) -> None:
-    if isinstance(spec, (DataSpec, CostSpec)):
-        report.warning(f"dropout has no effect on a layer of type {spec.type_name}", "dropout")
-    if isinstance(spec, SoftmaxSpec):
+def _check_dropout(spec_type: type[LayerSpec], report: Report) -> None:
+    if issubclass(spec_type, (DataSpec, CostSpec)):
+        report.warning(f"dropout has no effect on a layer of type {spec_type.type_name}", "dropout")
+    if issubclass(spec_type, SoftmaxSpec):
         report.error("dropout on a softmax layer breaks the gradient of cost.logreg", "dropout")
