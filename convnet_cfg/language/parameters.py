@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from convnet_cfg.errors import Problem, did_you_mean
+from convnet_cfg.errors import Place, Problem, Severity, did_you_mean
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared, definition_keys
 from convnet_cfg.language.dialects import Dialect
@@ -39,6 +39,7 @@ def read_parameters(
             hint = did_you_mean(section.name, found)
             Report(problems, section).warning(f"no such layer in the definition file{hint}")
     reader.defaults(declarations, activations)
+    _check_frozen(found, file, problems)
     return found
 
 
@@ -92,6 +93,8 @@ class _Reader:
         params = read_spec(spec_type.params, section, report, self.dialect, inputs)
         if params is not None and params.dropout:
             _check_dropout(spec_type, report)
+        if isinstance(params, WeightParams):
+            _check_update(params, report)
         if isinstance(declared.spec, WeightSpec) and isinstance(params, WeightParams):
             _check_decay(declared.spec, params, report)
         return params
@@ -120,6 +123,27 @@ def _wanted(spec_type: type[LayerSpec]) -> str:
         needed = ["scale", "pow"]
     optional = [key.name for field, key in keys.items() if field not in vars(LayerParams)]
     return ", ".join(needed) or f"one, if empty ({', '.join(optional)} have defaults)"
+
+
+def _check_frozen(found: Mapping[str, LayerParams | None], file: str, problems: list[Problem]) -> None:
+    """Warn if no rate is above zero."""
+    weights = [params for params in found.values() if isinstance(params, WeightParams)]
+    rates = [rate.base for params in weights for rate in (*params.weight_rates, params.bias_rate)]
+    if rates and max(rates) <= 0:
+        message = "every learning rate is 0 or below: nothing will be trained"
+        problems.append(Problem(Place(file, 1), None, message, Severity.WARNING))
+
+
+def _check_update(params: WeightParams, report: Report) -> None:
+    """Warn of values that no training gets on with."""
+    for key, momenta in {"momW": params.weight_momenta, "momB": (params.bias_momentum,)}.items():
+        for momentum in momenta:
+            if not 0 <= momentum < 1:
+                why = "updates never fade" if momentum >= 1 else "updates change their sign each time"
+                report.warning(f"{key} is usually from 0 to below 1, got {momentum:g}: {why}", key)
+    for decay in params.weight_decays:
+        if decay < 0:
+            report.warning(f"wc is usually 0 or above, got {decay:g}: weights grow", "wc")
 
 
 def _check_decay(spec: WeightSpec, params: WeightParams, report: Report) -> None:

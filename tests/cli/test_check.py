@@ -112,6 +112,22 @@ Parameter groups
     assert done.stderr == "warning: net.params.cfg:23:1: [gone] no such layer in the definition file\n"
 
 
+def test_frozen_matrices_are_named(check):
+    params = PARAMS.replace("epsW=0.001", "epsW=0").replace("epsB=0.002", "epsB=-1")
+    lines = check("--data-dims", "3072,1", params=params).stdout.splitlines()
+    rows = [line.split() for line in lines if line.split()[1:2] in (["weights[0]"], ["biases"])]
+    weights, biases, shared = "0 (frozen) 0.9 0.004", "-1 (frozen) 0.8 0", "= fc10[0]"
+    expected = [weights, biases, weights, biases, shared, biases]
+    assert [" ".join(row[5:]) for row in rows] == expected
+
+
+def test_a_matrix_that_another_layer_trains_is_not_frozen(check):
+    head, middle, tail = PARAMS.partition("[fc10]")
+    done = check("--data-dims", "3072,1", params=head + middle + tail.replace("epsW=0.001", "epsW=0", 1))
+    (row,) = (line for line in done.stdout.splitlines() if line.startswith("  fc10   weights"))
+    assert row.split()[5:] == ["0", "0.9", "0.004"]
+
+
 def test_notes_on_request(check):
     note = (
         "note: net.cfg:12:10: [conv1] filters not a multiple of 16 in each group: "
