@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convnet_cfg.errors import CheckpointError
-from convnet_cfg.training.checkpoints import checkpoints, explaining_failure
+from convnet_cfg.errors import CheckpointError, join_words
+from convnet_cfg.training.checkpoints import checkpoints, explaining_failure, write_synced
 
 LAYERS, PARAMS, RUN, LOG, TIMES = "layers.cfg", "params.cfg", "run.json", "log.jsonl", "times.jsonl"
 RECORD_FORMAT = 1
@@ -76,6 +76,11 @@ class RunDirectory:
             raise CheckpointError(f"{self.path} has no checkpoint to go on from")
         return found[-1][1]
 
+    def checkpoint_names(self) -> str:
+        """Return which checkpoints there are, in words."""
+        names = [path.name for _, path in checkpoints(self.path)]
+        return f"there {'are' if len(names) > 1 else 'is'} {join_words(names, 'and') or 'none'}"
+
     # -- run.json
 
     def read_record(self) -> dict[str, Any]:
@@ -113,10 +118,7 @@ class RunDirectory:
         """
         temporary = self.path / f".{name}.tmp"
         with explaining_failure(f"cannot write {self.path / name}"):
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(temporary, content)
             os.replace(temporary, self.path / name)
 
     # -- log.jsonl and times.jsonl

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convnet_cfg.data import DataProvider, open_provider, working_directory_on_path
-from convnet_cfg.errors import ConfigError, ConvnetError, Place, Problem, UsageError
+from convnet_cfg.errors import CheckpointError, ConfigError, ConvnetError, Place, Problem, UsageError
 from convnet_cfg.language import Network, load_network, refused_decay, refused_functions
 from convnet_cfg.training.checkpoints import (
+    SUFFIX,
     checkpoint_path,
     checkpoints,
     explaining_failure,
@@ -224,6 +225,9 @@ def locate(path: Path) -> tuple[RunDirectory, Path]:
     """
     if path.is_file():
         return RunDirectory.open(path.parent), path
+    if path.suffix == SUFFIX and path.parent.is_dir():
+        run = RunDirectory.open(path.parent)
+        raise CheckpointError(f"{run.path} has no checkpoint {path.name}: {run.checkpoint_names()}")
     run = RunDirectory.open(path)
     return run, run.newest_checkpoint()
 
