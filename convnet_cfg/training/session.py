@@ -239,8 +239,9 @@ class Session:
             yield WeightSummary(owned.layer.name, what, *means)
 
     def close(self) -> None:
-        """End the thread that prepares batches."""
+        """End the thread that prepares batches, and let others train in the run directory."""
         self._executor.shutdown(cancel_futures=True)
+        self.run_directory.lock.release()
 
     # -- checkpoints
 

@@ -56,10 +56,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class PreparedAgain:
-    """A run to go on with: its directory, its checkpoint, and the network as its files are now."""
+    """A run to go on with: its directory, its checkpoint, and the network as its files are now.
+
+    `in_place`: training goes on in this directory, which is locked.
+    """
 
     run: RunDirectory
     checkpoint: Path
+    in_place: bool
     arrays: Mapping[str, np.ndarray]
     counters: Mapping[str, Any]
     record: dict[str, Any]
@@ -167,20 +171,31 @@ def prepare_again(
     `training`, the run's own copy counts, whatever became of the file that it began with.
 
     Raises:
-        CheckpointError: there is nothing to go on from, or it does not fit.
+        CheckpointError: there is nothing to go on from, it does not fit, or another program trains there.
         UsageError, ConfigError, DataError: as `prepare`.
     """
     run, checkpoint = locate(path)
-    arrays, counters = read_checkpoint(checkpoint)
-    record = run.read_record()
-    check_layers(run, record)
-    options = Options.from_json(record["options"]).changed(given)
-    if training:
-        source, content = current_params(run, record, params)
-    else:
-        source, content = run.params, read_file(run.params)
-    prepared = prepare(run.layers, source, options, training=training)
-    return PreparedAgain(run, checkpoint, arrays, counters, record, content, prepared)
+    with run.lock.released_on_failure():
+        in_place = training and [checkpoint] == _newest(run)
+        if in_place:
+            run.lock.take()
+            # Whoever had the lock until now may have written a newer one.
+            checkpoint = checkpoint if path.is_file() else run.newest_checkpoint()
+        arrays, counters = read_checkpoint(checkpoint)
+        record = run.read_record()
+        check_layers(run, record)
+        options = Options.from_json(record["options"]).changed(given)
+        if training:
+            source, content = current_params(run, record, params)
+        else:
+            source, content = run.params, read_file(run.params)
+        prepared = prepare(run.layers, source, options, training=training)
+        return PreparedAgain(run, checkpoint, in_place, arrays, counters, record, content, prepared)
+
+
+def _newest(run: RunDirectory) -> list[Path]:
+    """Return the newest checkpoint, if there is one of a position."""
+    return [path for _, path in checkpoints(run.path)[-1:]]
 
 
 def go_on(again: PreparedAgain, observer: Observer) -> Session:
@@ -192,17 +207,18 @@ def go_on(again: PreparedAgain, observer: Observer) -> Session:
     Raises:
         CheckpointError: the checkpoint does not fit the network, or something cannot be written.
     """
-    session = reopen(again, observer)
-    if [again.checkpoint] != [path for _, path in checkpoints(again.run.path)[-1:]]:
-        session.run_directory = _branch(again, session.position)
-    run = session.run_directory
-    if again.params != read_file(run.params):
-        run.replace(PARAMS, again.params)
-    run.cut_log(again.counters["log_size"])
-    prepared = again.prepared
-    source = run.params if prepared.params == again.run.params else prepared.params
-    record_changes(again.record, prepared.options, source, again.params, run, session.position)
-    run.write_record(again.record)
+    with again.run.lock.released_on_failure():
+        session = reopen(again, observer)
+        if not again.in_place:
+            session.run_directory = _branch(again, session.position)
+        run = session.run_directory
+        if again.params != read_file(run.params):
+            run.replace(PARAMS, again.params)
+        run.cut_log(again.counters["log_size"])
+        prepared = again.prepared
+        source = run.params if prepared.params == again.run.params else prepared.params
+        record_changes(again.record, prepared.options, source, again.params, run, session.position)
+        run.write_record(again.record)
     return session
 
 
