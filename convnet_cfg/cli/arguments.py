@@ -122,17 +122,32 @@ class Switch(click.ParamType):
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def _set_mode(ctx: click.Context, option: click.Parameter, given: bool) -> None:
+    """Make `--lenient` and `--strict` the value `mode`; they are flags of their own to be told apart."""
+    before = ctx.params.setdefault("mode", None)
+    if given and before:
+        raise click.UsageError("--lenient and --strict contradict each other")
+    if given:
+        ctx.params["mode"] = option.name
+        ctx.set_parameter_source("mode", click.core.ParameterSource.COMMANDLINE)
+
+
 def reading_options(command: Command) -> Command:
     """Add the options that say how the two files are read."""
     options = (
         click.option(
             "--lenient",
-            "mode",
-            flag_value="lenient",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_mode,
             help="Take likely mistakes in the files for warnings, as the original did.",
         ),
         click.option(
-            "--strict", "mode", flag_value="strict", help="Take warnings about the files for errors."
+            "--strict",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_mode,
+            help="Take warnings about the files for errors.",
         ),
         click.option(
             "--dialect",

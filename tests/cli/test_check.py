@@ -278,6 +278,14 @@ def test_warnings(check, option, exit_code):
     assert check(*filter(None, [option])).exit_code == exit_code
 
 
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_lenient_and_strict_contradict_each_other(runner, command):
+    for both in (["--lenient", "--strict"], ["--strict", "--lenient"]):
+        done = runner.invoke(main, [command, "digits", *both])
+        assert done.exit_code == 2
+        assert "--lenient and --strict contradict each other" in done.stderr
+
+
 def test_classes(check):
     assert check("--classes", "10").exit_code == 0
     done = check("--classes", "12")
@@ -334,8 +342,11 @@ def test_version(runner):
     assert runner.invoke(main, ["--version"]).stdout.rstrip().split(" ")[1:2] == ["version"]
 
 
-def test_an_unknown_command(runner):
-    assert runner.invoke(main, ["chekc"]).exit_code == 2
+@pytest.mark.parametrize(("name", "hint"), [("chek", " (did you mean 'check'?)."), ("teach", "."), ("", ".")])
+def test_an_unknown_command(runner, name, hint):
+    done = runner.invoke(main, [name, "digits"])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == f"Error: No such command {name!r}{hint}"
 
 
 def test_every_command_has_its_module():
@@ -353,3 +364,16 @@ def test_the_shim_in_a_checkout():
     )
     assert done.returncode == 2
     assert done.stderr.startswith("there is no file 'nowhere.cfg', and no network of that name comes along;")
+
+
+def test_the_shim_before_anything_is_installed():
+    """-S leaves out where packages are installed."""
+    done = subprocess.run(
+        [sys.executable, "-S", ROOT / "cli.py", "check", "digits"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={},
+    )
+    assert done.returncode == 2
+    assert done.stderr == "click is not installed: `make demo` or `pip install .` installs what is needed\n"

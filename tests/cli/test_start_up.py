@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -46,3 +47,20 @@ def test_no_tensorflow(tmp_path, data, arguments, code):
     )
     assert done.stdout.splitlines()[-1] == f"left with {code}", done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_another_backend_of_keras_does_not_matter(tmp_path, data):
+    """Neither what the environment names nor what keras.json names has to be installed."""
+    write_pair(tmp_path)
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / ".keras" / "keras.json").write_text('{"backend": "jax", "floatx": "float32"}')
+    arguments = ["net.cfg", "net.params.cfg", f"--data-path={data}", *USUAL, "--epochs=1"]
+    program = [sys.executable, "-c", "from convnet_cfg.cli import train_main; train_main()", *arguments]
+    for backend in ({"KERAS_BACKEND": "jax"}, {}):
+        environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | {
+            "KERAS_HOME": str(tmp_path / ".keras"),
+            **backend,
+        }
+        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert "final test" in done.stdout
