@@ -332,6 +332,18 @@ def test_a_table_on_a_terminal(check, monkeypatch):
     assert "─" in done.stdout
 
 
+@pytest.mark.parametrize("width", [20, 60, 70, 200])
+def test_no_number_is_cut_on_a_narrow_terminal(check, monkeypatch, width):
+    """The original program's names are long, and a cut number is a wrong one."""
+    monkeypatch.setattr("convnet_cfg.cli.output.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    printed = check().stdout
+    words = {"1,945,600", "206,340", "conv1_neuron", "multiply-adds", "weights[0]", "0.004", "20480"}
+    assert words <= set(printed.split())
+    assert "…" not in printed
+    assert ("─" in printed) is (width >= 70)
+
+
 def test_help_lists_the_commands(runner):
     done = runner.invoke(main, ["--help"])
     assert done.exit_code == 0
