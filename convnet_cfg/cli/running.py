@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from convnet_cfg.cli.lines import ConvnetLines, PlainLines
-from convnet_cfg.cli.output import say
 from convnet_cfg.cli.quiet import start_tensorflow
 from convnet_cfg.cli.signals import stopping
 from convnet_cfg.training.record import record_final_test
@@ -22,6 +21,9 @@ from convnet_cfg.training.setup import Prepared, PreparedAgain, begin, go_on, re
 if TYPE_CHECKING:
     from convnet_cfg.training.observer import Observer, Result
     from convnet_cfg.training.session import Session
+
+STOPPING = b"stopping: finishing the minibatch and saving (again: at once)\n"
+CLEAR_LINE = b"\r\x1b[K"
 
 Lines = PlainLines | ConvnetLines
 
@@ -74,24 +76,35 @@ def opened(make: Callable[[Observer], Session], epochs: int, values: Mapping[str
 
 
 def train_until_stopped(session: Session) -> Result:
-    """Train; a signal ends it after the minibatch at work, saved."""
+    """Train; a signal ends it after the minibatch at work, saved.
+
+    Raises:
+        Interrupted: it did; with the exit code of the signal.
+    """
     from convnet_cfg.training.session import Interrupted
 
     def stop() -> None:
         session.stop_requested = True
-        # Not by click.echo: a signal may come while that is at work.
-        os.write(2, b"stopping: finishing the minibatch and saving (again: at once)\n")
+        announce_stop()
 
     with stopping(stop) as received:
         try:
             result = session.train()
         except Interrupted as interrupted:
-            say(f"{interrupted}; go on with: {command('convnet-train')} -f {session.run_directory.path}")
-            sys.exit(received.exit_code)
+            further = f"{command('convnet-train')} -f {session.run_directory.path}"
+            stopped = Interrupted(f"{interrupted}; go on with: {further}")
+            stopped.exit_code = received.exit_code
+            raise stopped from None
     record_final_test(session.run_directory, result)
     if received.number is not None:
         sys.exit(received.exit_code)
     return result
+
+
+def announce_stop() -> None:
+    """Say that a signal was heard; on a terminal in the place of the progress bar, which follows below."""
+    # Not by click.echo: a signal may come while that is at work.
+    os.write(2, (CLEAR_LINE if os.isatty(2) else b"") + STOPPING)
 
 
 def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[str, Any]) -> Result:
