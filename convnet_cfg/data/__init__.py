@@ -4,11 +4,14 @@ from convnet_cfg.data.batches import Batch, BatchDirectory, stored_provider
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
+from convnet_cfg.data.provider_options import read_options
 from convnet_cfg.data.registry import (
     REGISTRY,
+    needs_path,
     open_provider,
     options_of,
     register,
+    takes_path,
     working_directory_on_path,
 )
 
@@ -20,9 +23,12 @@ __all__ = [
     "DataProvider",
     "ImageProvider",
     "load_pickle",
+    "needs_path",
     "open_provider",
     "options_of",
+    "read_options",
     "register",
     "stored_provider",
+    "takes_path",
     "working_directory_on_path",
 ]
