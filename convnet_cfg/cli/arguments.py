@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from convnet_cfg.cli import explaining
-from convnet_cfg.errors import UsageError
 from convnet_cfg.language.kinds import BATCHES, POSITIVE, Kind
 from convnet_cfg.zoo import find_config, find_layers, load_recipe
 from convnet_cfg.zoo.recipes import Recipe
@@ -122,6 +121,15 @@ class Switch(click.ParamType):
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+own_options = click.option(
+    "--provider-option",
+    "own_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of your own data provider: a keyword argument.",
+)
+
+
 def _set_mode(ctx: click.Context, option: click.Parameter, given: bool) -> None:
     """Make `--lenient` and `--strict` the value `mode`; they are flags of their own to be told apart."""
     before = ctx.params.setdefault("mode", None)
@@ -184,13 +192,6 @@ def find_pair(layers: str, params: str | None) -> Pair:
     shipped = find_layers(layers)
     recipe = load_recipe(find_config(shipped[0].stem))
     return Pair(shipped[0], Path(params) if params else shipped[1], recipe)
-
-
-def required(value: Any, option: str, why: str) -> Any:
-    """Return a value, or say which option would have given it."""
-    if value is None:
-        raise UsageError(f"{option} is missing: {why}")
-    return value
 
 
 def absolute(path: str | None) -> str | None:

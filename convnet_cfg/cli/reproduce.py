@@ -39,12 +39,16 @@ def reproduce(
     verbose: bool,
 ) -> None:
     """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known."""
+    from convnet_cfg.data import needs_path
+
     found = load_recipe(recipe)
     run = Path(load_file) if load_file else None
     if run is not None:
         if seed is not None:
             raise UsageError("--seed is for a new run: with -f, a run keeps its own")
         _check_run(run, found)
+    elif data_path is None and needs_path(found.data.provider):
+        raise UsageError(f"--data is missing: where the batches for provider {found.data.provider!r} are")
     click.echo(found.title)
     values = {"log_format": log_format, "verbose": verbose, "save_path": save_path}
     given = {"data_path": absolute(data_path), "seed": seed}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from convnet_cfg.cli.arguments import RANGE
+from convnet_cfg.cli.arguments import RANGE, own_options
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,6 +15,7 @@ from convnet_cfg.cli.arguments import RANGE
 @click.option("--test-range", type=RANGE, metavar="A-B", help="Batches to test on; else those of the run.")
 @click.option("--data-path", metavar="DIR", help="Where the data are, if not where they were.")
 @click.option("--crop-border", type=click.IntRange(0), help="Pixels cut from each side by cifar-cropped.")
+@own_options
 @click.option("--log-format", type=click.Choice(["plain", "convnet"]), default="plain", help="How to print.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show what TensorFlow says.")
 @click.pass_context
@@ -25,6 +26,7 @@ def test(
     test_range: tuple[int, ...] | None,
     data_path: str | None,
     crop_border: int | None,
+    own_options: tuple[str, ...],
     log_format: str,
     verbose: bool,
 ) -> None:
@@ -33,11 +35,12 @@ def test(
     Nothing in the run directory is changed.
     """
     from convnet_cfg.cli.train import given_values, run_changes
-    from convnet_cfg.training.setup import prepare_again
+    from convnet_cfg.training.setup import modules_of, prepare_again
 
-    changes = run_changes(Path(run), given_values(ctx, ctx.params))
-    again = prepare_again(Path(run), changes, training=False)
+    with modules_of(Path(run)):
+        changes = run_changes(Path(run), given_values(ctx, ctx.params))
+        again = prepare_again(Path(run), changes, training=False)
 
-    from convnet_cfg.cli.running import test_again
+        from convnet_cfg.cli.running import test_again
 
-    test_again(again, again.prepared.options.test_range, {"log_format": log_format, "verbose": verbose})
+        test_again(again, again.prepared.options.test_range, {"log_format": log_format, "verbose": verbose})

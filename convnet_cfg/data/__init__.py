@@ -7,6 +7,7 @@ from convnet_cfg.data.provider import DataProvider
 from convnet_cfg.data.provider_options import read_options
 from convnet_cfg.data.registry import (
     REGISTRY,
+    directory_on_path,
     needs_path,
     open_provider,
     options_of,
@@ -22,6 +23,7 @@ __all__ = [
     "CroppedImageProvider",
     "DataProvider",
     "ImageProvider",
+    "directory_on_path",
     "load_pickle",
     "needs_path",
     "open_provider",

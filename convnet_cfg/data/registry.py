@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from convnet_cfg.data.batches import BatchDirectory
@@ -156,12 +156,17 @@ def _import(name: str) -> type[DataProvider]:
     return found
 
 
-@contextmanager
-def working_directory_on_path() -> Iterator[None]:
+def working_directory_on_path() -> AbstractContextManager[None]:
     """Let modules in the working directory be imported, as `python -c` does but a console script does not."""
+    return directory_on_path(os.getcwd())
+
+
+@contextmanager
+def directory_on_path(directory: str) -> Iterator[None]:
+    """Let modules in a directory be imported, behind all others."""
     before = list(sys.path)
-    if os.getcwd() not in before:
-        sys.path.append(os.getcwd())
+    if directory not in before:
+        sys.path.append(directory)
     try:
         yield
     finally:

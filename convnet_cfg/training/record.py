@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ def first_record(
     return {
         "format": RECORD_FORMAT,
         "command": list(command),
+        "directory": os.getcwd(),
         "started": _now(),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in RECORDED_PACKAGES},

@@ -7,6 +7,7 @@ Each comes in two steps: `prepare` and `prepare_again` read and check everything
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convnet_cfg.data import DataProvider, open_provider, working_directory_on_path
+from convnet_cfg.data import DataProvider, directory_on_path, open_provider, working_directory_on_path
 from convnet_cfg.errors import CheckpointError, ConfigError, ConvnetError, Place, Problem, UsageError
 from convnet_cfg.language import Network, load_network, refused_decay, refused_functions
 from convnet_cfg.training.checkpoints import (
@@ -40,7 +41,17 @@ if TYPE_CHECKING:
     from convnet_cfg.model import BuiltNetwork
     from convnet_cfg.training.session import Session
 
-__all__ = ["Prepared", "PreparedAgain", "begin", "go_on", "locate", "prepare", "prepare_again", "reopen"]
+__all__ = [
+    "Prepared",
+    "PreparedAgain",
+    "begin",
+    "go_on",
+    "locate",
+    "modules_of",
+    "prepare",
+    "prepare_again",
+    "reopen",
+]
 
 
 @dataclass(frozen=True)
@@ -231,6 +242,15 @@ def reopen(again: PreparedAgain, observer: Observer) -> Session:
     session = _session(_build(again.prepared, again.counters), again.prepared, again.run, observer)
     session.restore(again.arrays, again.counters)
     return session
+
+
+def modules_of(path: Path) -> AbstractContextManager[None]:
+    """Let what a run imports be found in the directory that it was begun in, be the present one another.
+
+    Raises:
+        CheckpointError: the path is neither a run directory nor a checkpoint in one.
+    """
+    return directory_on_path(str(locate(path)[0].read_record().get("directory", "")))
 
 
 def locate(path: Path) -> tuple[RunDirectory, Path]:

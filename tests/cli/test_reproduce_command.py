@@ -120,7 +120,8 @@ def test_a_run_of_something_else(convnet, recipe, data, the_run, tmp_path):
 
 
 def test_what_is_wrong_with_a_recipe(convnet, recipe, tmp_path):
-    assert "needs a data path" in convnet("reproduce", recipe, code=2).stderr
+    where = "where the batches for provider 'cifar-cropped' are"
+    assert convnet("reproduce", recipe, code=2).stderr == f"--data is missing: {where}\n"
     assert "no such folder" in convnet("reproduce", recipe, "--data=nowhere", code=4).stderr
     assert "there is no file 'unknown'" in convnet("reproduce", "unknown", code=2).stderr
     recipe.write_text(RECIPE.format(accepted=100).replace("minibatch", "minbatch"))
