@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convnet_cfg.cli.arguments import Pair, absolute
+from convnet_cfg.cli.output import say
 from convnet_cfg.errors import UsageError
 from convnet_cfg.zoo import load_recipe
 from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
@@ -17,6 +18,7 @@ from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
 if TYPE_CHECKING:
     from convnet_cfg.cli.running import Trained
     from convnet_cfg.training.observer import Result
+    from convnet_cfg.training.run_directory import RunDirectory
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +66,7 @@ def reproduce(
     _compare(found, _final_test(found, trained, values))
     from convnet_cfg.cli.running import say_what_next
 
-    say_what_next(trained.session)
+    say_what_next(trained.session.run_directory.path, trained.session.position.epoch)
 
 
 def _check_run(path: Path, recipe: Recipe) -> None:
@@ -74,7 +76,8 @@ def _check_run(path: Path, recipe: Recipe) -> None:
     from convnet_cfg.training.run_directory import LAYERS, sha256
     from convnet_cfg.training.setup import locate
 
-    record = locate(path)[0].read_record()
+    run, _ = locate(path)
+    record = run.read_record()
     options = Options.from_json(record["options"])
     layers = recipe.files[0]
     differences = []
@@ -86,6 +89,17 @@ def _check_run(path: Path, recipe: Recipe) -> None:
         differences.append(f"its minibatches have {options.minibatch} cases, not {recipe.minibatch}")
     if differences:
         raise UsageError(f"{path} is no run of the recipe {recipe.name!r}: {'; '.join(differences)}")
+    _note_parameters(run, recipe)
+
+
+def _note_parameters(run: RunDirectory, recipe: Recipe) -> None:
+    """Say which values of a run's parameter file are not those of the recipe."""
+    from convnet_cfg.language.grammar import decode
+    from convnet_cfg.training.parameter_changes import changed_values
+    from convnet_cfg.training.record import read_file
+
+    if changes := changed_values(*(decode(read_file(path)) for path in (recipe.files[1], run.params))):
+        say(f"note: {run.params} is not as the recipe has it: {'; '.join(changes)}")
 
 
 def _is_done(run: Path, stage: Stage, recipe: Recipe) -> bool:
@@ -111,7 +125,7 @@ def _run_stage(
     recipe: Recipe, stage: Stage, run: Path | None, changes: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Trained:
     """Train to the end of a stage, in a new run or in the one that there is."""
-    from convnet_cfg.cli.describe import describe
+    from convnet_cfg.cli.describe import describe_again
     from convnet_cfg.cli.train import prepare_pair, recipe_values
     from convnet_cfg.training.setup import prepare_again
 
@@ -129,7 +143,7 @@ def _run_stage(
 
         return train_new(prepared, Path(values["save_path"]), True, values)
     again = prepare_again(run, {**options, **changes})
-    describe(again.prepared, values["verbose"])
+    describe_again(again, values["verbose"])
 
     from convnet_cfg.cli.running import train_again
 

@@ -28,9 +28,9 @@ CLEAR_LINE = b"\r\x1b[K"
 Lines = PlainLines | ConvnetLines
 
 
-def make_lines(log_format: str, epochs: int) -> Lines:
+def make_lines(log_format: str, epochs: int, test_only: bool = False) -> Lines:
     """Return what prints the progress."""
-    return ConvnetLines() if log_format == "convnet" else PlainLines(epochs)
+    return ConvnetLines(test_only) if log_format == "convnet" else PlainLines(epochs)
 
 
 class Trained(NamedTuple):
@@ -61,10 +61,12 @@ def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapp
 
 
 @contextmanager
-def opened(make: Callable[[Observer], Session], epochs: int, values: Mapping[str, Any]) -> Iterator[Session]:
+def opened(
+    make: Callable[[Observer], Session], epochs: int, values: Mapping[str, Any], test_only: bool = False
+) -> Iterator[Session]:
     """Make a session that prints its progress, and close it and what it prints to in the end."""
     start_tensorflow(values["verbose"])
-    lines = make_lines(values["log_format"], epochs)
+    lines = make_lines(values["log_format"], epochs, test_only)
     session = make(lines)
     if isinstance(lines, ConvnetLines):
         lines.summarize = session.weight_summaries
@@ -109,7 +111,10 @@ def announce_stop() -> None:
 
 def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[str, Any]) -> Result:
     """Test a run on batches, without changing anything in its directory."""
-    with opened(lambda lines: reopen(again, lines), again.prepared.options.epochs, values) as session:
+    if values["log_format"] == "plain":
+        click.echo(f"checkpoint {again.checkpoint}")
+    epochs = again.prepared.options.epochs
+    with opened(lambda lines: reopen(again, lines), epochs, values, test_only=True) as session:
         return session.test(batches, "final-test")
 
 
@@ -119,9 +124,8 @@ def command(name: str) -> str:
     return str(beside) if shutil.which(name) is None and beside.is_file() else name
 
 
-def say_what_next(session: Session) -> None:
-    """Say where everything is, and what can be done with it."""
-    path, epochs = session.run_directory.path, session.options.epochs
+def say_what_next(path: Path, epochs: int) -> None:
+    """Say where everything of a run is, of which so many epochs are done, and what can be done with it."""
     click.echo(f"\nThe run directory is {path}")
     further = epochs + max(1, epochs // 4)
     click.echo(f"  test it again:      {command('convnet')} test {path}")

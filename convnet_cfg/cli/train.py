@@ -174,7 +174,9 @@ def train(ctx: click.Context, /, **values: Any) -> None:
     elif values["load_file"]:
         if layers is not None:
             raise UsageError(f"-f goes on with a run and its own definition: leave out {layers}")
-        _go_on_with(Path(values["load_file"]), values, given)
+        from convnet_cfg.cli.going_on import go_on
+
+        go_on(Path(values["load_file"]), values, given)
     elif values["test_only"]:
         raise UsageError("--test-only needs a run to test: -f RUN")
     else:
@@ -297,7 +299,7 @@ def _begin(
 
     shipped = pair.recipe is not None and params is None
     trained = train_new(prepared, Path(values["save_path"]), shipped, values)
-    say_what_next(trained.session)
+    say_what_next(trained.session.run_directory.path, trained.session.position.epoch)
 
 
 def prepare_pair(pair: Pair, values: Mapping[str, Any]) -> Prepared:
@@ -306,42 +308,12 @@ def prepare_pair(pair: Pair, values: Mapping[str, Any]) -> Prepared:
     if lacking or pair.params is None:
         raise UsageError(lacking)
 
-    from convnet_cfg.cli.describe import describe
+    from convnet_cfg.cli.describe import describe, describe_check
     from convnet_cfg.training.setup import prepare
 
     prepared = prepare(pair.layers, pair.params, make_options(values))
-    describe(prepared, values["verbose"])
+    (describe_check if values.get("check_grads") else describe)(prepared, values["verbose"])
     return prepared
-
-
-def _go_on_with(path: Path, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    from convnet_cfg.training.setup import modules_of
-
-    with modules_of(path):
-        _go_on(path, values, given)
-
-
-def _go_on(path: Path, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Go on with a run, or test it."""
-    from convnet_cfg.cli.describe import describe
-    from convnet_cfg.training.setup import prepare_again
-
-    if "save_path" in given:
-        say("note: no effect: --save-path (-f goes on in the run directory)")
-    params = values["layer_params"] or values["params"]
-    again = prepare_again(
-        path, run_changes(path, given), Path(params) if params else None, training=not values["test_only"]
-    )
-
-    from convnet_cfg.cli.running import say_what_next, test_again, train_again
-
-    if values["test_only"]:
-        options = again.prepared.options
-        one = options.test_one and ("test_one" in given or not given.get("multiview"))
-        test_again(again, options.test_range[:1] if one else options.test_range, values)
-        return
-    describe(again.prepared, values["verbose"])
-    say_what_next(train_again(again, values).session)
 
 
 def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:

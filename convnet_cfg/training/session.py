@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +70,7 @@ class Session:
         self.tests = 0  # how many tests were made, for --test-one
         self.test_is_due = False
         self.stop_requested = False
+        self._tested: Result | None = None  # the newest test on the way
         self._saved: tuple[Position, bool] | None = None  # position and test_is_due of the newest checkpoint
         self._per_call = 1  # minibatches, as many as take about SECONDS_PER_CALL
         self._executor = ThreadPoolExecutor(1)
@@ -91,7 +93,16 @@ class Session:
             self.save()
             raise
         self.save()
-        return self.test(self.options.test_range, "final-test")
+        return self._final_test()
+
+    def _final_test(self) -> Result:
+        """Return the test of the whole test range; the last one on the way may have been just that."""
+        last = self._tested
+        if last is None or (last.position, last.test_batches) != (self.position, self.options.test_range):
+            return self.test(self.options.test_range, "final-test")
+        result = replace(last, kind="final-test")
+        self.observer.tested(result, None)
+        return result
 
     def _train_all_batches(self) -> None:
         self.save()
@@ -193,6 +204,7 @@ class Session:
                 diverged = self._diverged_in_test(batch, arrays, totals)
             sums = [before + more for before, more in zip(sums, totals, strict=True)]
             cases += len(arrays[0])
+            self.observer.batch_tested(batch, self._means(totals, 1), len(arrays[0]))
         result = Result(kind, self.position, self._means(sums, cases), cases, batches, views)
         self.observer.tested(result, time.monotonic() - started)
         if diverged is not None:
@@ -212,7 +224,8 @@ class Session:
         started = time.monotonic()
         test_range = self.options.test_range
         chosen = (test_range[self.tests % len(test_range)],) if self.options.test_one else test_range
-        self._log(self.test(chosen), time.monotonic() - started)
+        self._tested = self.test(chosen)
+        self._log(self._tested, time.monotonic() - started)
         self.tests += 1
         self.test_is_due = False
 

@@ -81,6 +81,20 @@ class PreparedAgain:
     params: bytes
     prepared: Prepared
 
+    @property
+    def position(self) -> Position:
+        """Where the training stands."""
+        return Position(*self.counters["position"])
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no batch is left to train on, and no test to make on the way."""
+        options = self.prepared.options
+        return (
+            self.position.next_batch(options.train_range)[0] > options.epochs
+            and not self.counters["test_is_due"]
+        )
+
 
 def prepare(layers: Path, params: Path, options: Options, *, training: bool = True) -> Prepared:
     """Read the files and open the data; without `training`, only the batches to test on have to be there.

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
-from tiny_runs import LAYERS, PARAMS, newest, record, write_pair
+from tiny_runs import FLAT_LAYERS, FLAT_PARAMS, LAYERS, PARAMS, newest, record, write_pair
 
 from convnet_cfg.cli.arguments import OldStyleCommand, normalized
 from convnet_cfg.cli.train import train as train_command
@@ -99,6 +99,18 @@ def test_the_version():
 
 def test_no_default_of_a_switch_is_a_truth_value():
     assert "True" not in CliRunner().invoke(train_command, ["--help"]).stdout
+
+
+def test_what_is_said_before_a_check_of_gradients(convnet, tmp_path, monkeypatch):
+    monkeypatch.setattr("convnet_cfg.cli.running.check_gradients", lambda prepared, verbose: 0)
+    (tmp_path / "net.cfg").write_text(FLAT_LAYERS)
+    (tmp_path / "net.params.cfg").write_text(FLAT_PARAMS)
+    lines = convnet("train", "net.cfg", "net.params.cfg", "--check-grads", "--data-provider=dummy-cn-192")
+    assert lines.stdout.splitlines() == [
+        "network    5 layers, 1,930 parameters; cuda-convnet",
+        "data       dummy-cn-192: first cases of batch 1",
+        "check      of every gradient, by finite differences; seed 0",
+    ]
 
 
 def test_switches():
