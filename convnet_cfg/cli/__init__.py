@@ -25,6 +25,7 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "check": Entry("check:check", "Read a configuration and say what it describes, or what is wrong."),
+    "list": Entry("list:list_networks", "List the networks that come along, and their recipes."),
     "reproduce": Entry("reproduce:reproduce", "Train a published network through the stages of its recipe."),
     "test": Entry("test:test", "Evaluate a trained network."),
     "train": Entry("train:train", "Train the network that a configuration describes."),

@@ -10,7 +10,7 @@ import click
 
 from convnet_cfg.errors import Problem, Severity
 
-WRAPPED = ("inputs",)  # columns that give way on a narrow terminal
+WRAPPED = ("inputs", "cost")  # columns that give way on a narrow terminal
 
 
 def say(message: str) -> None:

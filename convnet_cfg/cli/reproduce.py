@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convnet_cfg.cli.arguments import Pair, absolute
+from convnet_cfg.cli.list import print_networks
 from convnet_cfg.cli.output import say
 from convnet_cfg.errors import UsageError
 from convnet_cfg.zoo import load_recipe
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("recipe", metavar="RECIPE")
+@click.argument("recipe", metavar="RECIPE", required=False)
 @click.option("--data", "data_path", metavar="DIR", help="Where the data batches are.")
 @click.option("--save-path", default="runs", show_default=True, metavar="DIR", help="Where the run is made.")
 @click.option("--seed", type=click.IntRange(0), help="Another seed than the recipe's.")
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--log-format", type=click.Choice(["plain", "convnet"]), default="plain", help="How to print.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show what TensorFlow says.")
 def reproduce(
-    recipe: str,
+    recipe: str | None,
     data_path: str | None,
     save_path: str,
     seed: int | None,
@@ -40,7 +41,13 @@ def reproduce(
     log_format: str,
     verbose: bool,
 ) -> None:
-    """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known."""
+    """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known.
+
+    Without one, the recipes that come along are listed.
+    """
+    if recipe is None:
+        print_networks()
+        return
     from convnet_cfg.data import needs_path
 
     found = load_recipe(recipe)

@@ -27,6 +27,7 @@ USUAL = ["--data-provider=cifar-cropped", "--crop-border=1", "--train-range=1-3"
         (["train", "--help"], 0),
         (["test", "--help"], 0),
         (["reproduce", "--help"], 0),
+        (["list"], 0),
         (["train", "net.cfg", "net.params.cfg", "--epochs=x"], 2),
         (["train", "nowhere.cfg", "net.params.cfg"], 2),
         (["train", "net.cfg", "bad.params.cfg", "--data-path=DATA", *USUAL], 3),
