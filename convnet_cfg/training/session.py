@@ -29,6 +29,8 @@ from convnet_cfg.training.steps import Part, Steps
 
 # The second word of a generator's seed: numbers for the crops and flips of training batches.
 AUGMENTATION = 3
+# How the names of the states of dropout end.
+STATE = "/state"
 # Between two looks at the clock, the keyboard and the progress bar.
 SECONDS_PER_CALL = 0.5
 
@@ -282,12 +284,20 @@ class Session:
     def restore(self, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]) -> None:
         """Take weights, velocities and counters from a checkpoint.
 
+        The parameter file may have given dropout to a layer since, or taken it away: a state that is not
+        there begins anew, and one without a layer is left.
+
         Raises:
             CheckpointError: the checkpoint is not of this network.
         """
-        variables = self._state_variables()
-        if set(arrays) != set(variables):
-            missing, other = set(variables) - set(arrays), set(arrays) - set(variables)
+        variables = {
+            name: variable
+            for name, variable in self._state_variables().items()
+            if name in arrays or name not in self.built.dropouts
+        }
+        there = {name for name in arrays if name in variables or not name.endswith(STATE)}
+        if there != set(variables):
+            missing, other = set(variables) - there, there - set(variables)
             raise CheckpointError(
                 f"the checkpoint is not of this network: it lacks {sorted(missing)}, and has {sorted(other)}"
             )
