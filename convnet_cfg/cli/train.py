@@ -250,9 +250,15 @@ def provider_of_data(path: str | None) -> str:
 
 
 def used_path(provider: str, path: str | None) -> str | None:
-    """Return a data path as a run records it, None where the data provider has no use for one."""
-    from convnet_cfg.data import takes_path
+    """Return a data path as a run records it, None where the data provider has no use for one.
 
+    Raises:
+        UsageError: there is none, and the provider needs one.
+    """
+    from convnet_cfg.data import needs_path, takes_path
+
+    if not path and needs_path(provider):
+        raise UsageError(f"--data-path is missing: data provider {provider!r} reads its batches there")
     if path and not takes_path(provider):
         say(f"note: no effect: the data path (data provider {provider!r} needs none)")
         return None
@@ -328,8 +334,8 @@ def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     if changes.get("data_provider") == "":
         changes["data_provider"] = provider_of_data(changes.get("data_path", before.data_path))
     provider = changes.get("data_provider", before.data_provider)
-    if "data_path" in changes:
-        changes["data_path"] = used_path(provider, changes["data_path"])
+    if {"data_path", "data_provider"} & set(changes):
+        changes["data_path"] = used_path(provider, changes.get("data_path", before.data_path))
     if {"crop_border", "multiview", "data_provider", "own_options"} & set(given):
         known = {**before.provider_options, "multiview": before.multiview, **given}
         same = before.provider_options if provider == before.data_provider else {}

@@ -196,6 +196,8 @@ def test_a_data_path_for_a_provider_without_one(convnet, tmp_path, the_run):
     assert "data       digits: train on 1, test on 4\n" in done.stdout
     assert record(the_run())["options"]["data_path"] is None
     assert note in convnet("test", the_run(), "--data-path=elsewhere").stderr
+    message = convnet("train", "-f", the_run(), "--data-provider=cifar", code=2).stderr
+    assert message == "--data-path is missing: data provider 'cifar' reads its batches there\n"
 
 
 def test_the_provider_that_the_data_ask_for(train, convnet, data, tmp_path, the_run):
