@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from convnet_cfg.cli import explaining
-from convnet_cfg.errors import UsageError
 from convnet_cfg.language.kinds import BATCHES, NUMBER, POSITIVE, Kind, read_number
 from convnet_cfg.zoo import find_config, find_layers, load_recipe
 from convnet_cfg.zoo.recipes import Recipe
@@ -168,17 +167,41 @@ def _absolute_files(
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+own_options = click.option(
+    "--provider-option",
+    "own_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of your own data provider: a keyword argument.",
+)
+
+
+def _set_mode(ctx: click.Context, option: click.Parameter, given: bool) -> None:
+    """Make `--lenient` and `--strict` the value `mode`; they are flags of their own to be told apart."""
+    before = ctx.params.setdefault("mode", None)
+    if given and before:
+        raise click.UsageError("--lenient and --strict contradict each other")
+    if given:
+        ctx.params["mode"] = option.name
+        ctx.set_parameter_source("mode", click.core.ParameterSource.COMMANDLINE)
+
+
 def reading_options(command: Command) -> Command:
     """Add the options that say how the two files are read."""
     options = (
         click.option(
             "--lenient",
-            "mode",
-            flag_value="lenient",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_mode,
             help="Take likely mistakes in the files for warnings, as the original did.",
         ),
         click.option(
-            "--strict", "mode", flag_value="strict", help="Take warnings about the files for errors."
+            "--strict",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_mode,
+            help="Take warnings about the files for errors.",
         ),
         click.option(
             "--dialect",
@@ -223,13 +246,6 @@ def find_pair(layers: str, params: str | None) -> Pair:
     shipped = find_layers(layers)
     recipe = load_recipe(find_config(shipped[0].stem))
     return Pair(shipped[0], Path(params) if params else shipped[1], recipe)
-
-
-def required(value: Any, option: str, why: str) -> Any:
-    """Return a value, or say which option would have given it."""
-    if value is None:
-        raise UsageError(f"{option} is missing: {why}")
-    return value
 
 
 def absolute(path: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -140,7 +140,8 @@ def _print_network(network: Network) -> None:
     print_table("Layers", columns, [*rows, total], right=columns[4:])
     if network.has_params:
         columns = ["layer", "matrix", "shape", "learning rate", "momentum", "weight decay", "also"]
-        rows = [_group_row(group) for group in parameter_groups(network)]
+        trained = _trained_by_others(network)
+        rows = [_group_row(group, trained) for group in parameter_groups(network)]
         shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
         print_table("Parameter groups", columns[:shown], [row[:shown] for row in rows], right=columns[3:6])
 
@@ -164,12 +165,27 @@ def _shape(layer: Layer) -> str:
     return str(layer.output.size) if layer.output.size else ""
 
 
-def _group_row(group: dict[str, Any]) -> Sequence[str]:
+def _trained_by_others(network: Network) -> set[str]:
+    """Return the matrices that a layer with a rate of its own shares, as the table names their owner."""
+    if not network.dialect.shared_rates:
+        return set()
+    return {
+        f"{matrix.source.layer}[{matrix.source.number}]"
+        for layer in network.layers
+        for matrix in layer.matrices
+        if matrix.source and matrix.rule and matrix.rule.learning_rate > 0
+    }
+
+
+def _group_row(group: dict[str, Any], trained: Collection[str]) -> Sequence[str]:
     shape = " x ".join(map(str, group["shape"]))
     if "shared_with" in group:
         return (group["layer"], group["matrix"], shape, f"= {group['shared_with']}", "", "", "")
-    rule = (f"{group[name]:g}" for name in ("learning_rate", "momentum", "weight_decay"))
-    return (group["layer"], group["matrix"], shape, *rule, ", ".join(_also(group)))
+    matrix = group["matrix"].replace("weights", group["layer"])
+    frozen = " (frozen)" if group["learning_rate"] <= 0 and matrix not in trained else ""
+    rate = f"{group['learning_rate']:g}{frozen}"
+    rule = (f"{group[name]:g}" for name in ("momentum", "weight_decay"))
+    return (group["layer"], group["matrix"], shape, rate, *rule, ", ".join(_also(group)))
 
 
 def _also(group: dict[str, Any]) -> Iterator[str]:

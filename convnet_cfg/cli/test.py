@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convnet_cfg.cli.arguments import RANGE, with_provider_options
+from convnet_cfg.cli.arguments import RANGE, own_options, with_provider_options
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,6 +16,7 @@ from convnet_cfg.cli.arguments import RANGE, with_provider_options
 @click.option("--test-range", type=RANGE, metavar="A-B", help="Batches to test on; else those of the run.")
 @click.option("--data-path", metavar="DIR", help="Where the data are, if not where they were.")
 @with_provider_options
+@own_options
 @click.option("--log-format", type=click.Choice(["plain", "convnet"]), default="plain", help="How to print.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show what TensorFlow says.")
 @click.pass_context
@@ -25,10 +26,12 @@ def test(ctx: click.Context, /, run: str, log_format: str, verbose: bool, **chan
     Nothing in the run directory is changed.
     """
     from convnet_cfg.cli.train import given_values, run_changes
-    from convnet_cfg.training.setup import prepare_again
+    from convnet_cfg.training.setup import modules_of, prepare_again
 
-    again = prepare_again(Path(run), run_changes(Path(run), given_values(ctx, changes)), training=False)
+    with modules_of(Path(run)):
+        given = run_changes(Path(run), given_values(ctx, changes))
+        again = prepare_again(Path(run), given, training=False)
 
-    from convnet_cfg.cli.running import test_again
+        from convnet_cfg.cli.running import test_again
 
-    test_again(again, again.prepared.options.test_range, {"log_format": log_format, "verbose": verbose})
+        test_again(again, again.prepared.options.test_range, {"log_format": log_format, "verbose": verbose})

@@ -6,11 +6,15 @@ from convnet_cfg.data.jpeg_batches import JpegDirectory
 from convnet_cfg.data.jpeg_images import JpegImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
+from convnet_cfg.data.provider_options import read_options
 from convnet_cfg.data.registry import (
     REGISTRY,
+    directory_on_path,
+    needs_path,
     open_provider,
     options_of,
     register,
+    takes_path,
     views_of,
     working_directory_on_path,
 )
@@ -25,11 +29,15 @@ __all__ = [
     "InnerCropProvider",
     "JpegDirectory",
     "JpegImageProvider",
+    "directory_on_path",
     "load_pickle",
+    "needs_path",
     "open_provider",
     "options_of",
+    "read_options",
     "register",
     "stored_provider",
+    "takes_path",
     "views_of",
     "working_directory_on_path",
 ]

@@ -7,8 +7,8 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from convnet_cfg.data.batches import BatchDirectory
@@ -40,9 +40,9 @@ REGISTRY: dict[str, Entry] = {}
 def register(name: str, description: str, *, views: int = TEN_VIEWS) -> Callable[[Made], Made]:
     """Add a provider under a name: a decorator for a DataProvider class, or a function that makes one.
 
-    It is called with the data path (or None), or with the number if the name ends in `-n`. Its keyword-only
-    arguments are the provider's options; if `test_views` is one of them, `views` is what it is set to for a
-    multiview test.
+    It is called with the data path (or None) if it has a parameter for one, or with the number if the name
+    ends in `-n`. Its keyword-only arguments are the provider's options; if `test_views` is one of them,
+    `views` is what it is set to for a multiview test.
 
     Raises:
         ValueError: the name is taken.
@@ -64,16 +64,21 @@ def open_provider(name: str, path: str | os.PathLike[str] | None = None, **optio
         UsageError: there is no such provider, it lacks its path, or it does not take one of the options.
         DataError: the data are not there or damaged.
     """
-    factory, argument = _find(name, path)
-    known = option_names(factory)
-    for option in options:
-        if option not in known:
-            takes = f"takes {', '.join(known)}" if known else "takes no options"
-            raise UsageError(f"data provider {name!r} {takes}, not {option!r}{did_you_mean(option, known)}")
-    provider = factory(argument, **options)
+    check_options(name, options)
+    factory, arguments = _find(name, path)
+    provider = factory(*arguments, **options)
     if not isinstance(provider, DataProvider):
         raise UsageError(f"data provider {name!r} made a {type(provider).__name__}, not a DataProvider")
     return provider
+
+
+def check_options(name: str, given: Iterable[str]) -> None:
+    """Raise UsageError if the provider of this name does not take one of the given options."""
+    known = options_of(name)
+    for option in given:
+        if option not in known:
+            takes = f"takes {', '.join(known)}" if known else "takes no options"
+            raise UsageError(f"data provider {name!r} {takes}, not {option!r}{did_you_mean(option, known)}")
 
 
 def option_names(factory: Factory) -> list[str]:
@@ -88,7 +93,7 @@ def options_of(name: str) -> list[str]:
     Raises:
         UsageError: there is no such provider.
     """
-    return option_names(_find(name, None)[0])
+    return option_names(maker_of(name))
 
 
 def views_of(name: str) -> int:
@@ -96,15 +101,51 @@ def views_of(name: str) -> int:
     return REGISTRY[name].views if name in REGISTRY else TEN_VIEWS
 
 
-def _find(name: str, path: str | os.PathLike[str] | None) -> tuple[Factory, Any]:
-    """Return what makes the provider, and its argument."""
+def maker_of(name: str) -> Factory:
+    """Return what makes the provider of this name.
+
+    Raises:
+        UsageError: there is no such provider.
+    """
+    return _find(name, None)[0]
+
+
+def takes_path(name: str) -> bool:
+    """Return whether the provider of this name has a use for a data path.
+
+    Raises:
+        UsageError: there is no such provider.
+    """
+    return _find(name, None)[1] == (None,)
+
+
+def needs_path(name: str) -> bool:
+    """Return whether the provider of this name is nothing without a data path.
+
+    Raises:
+        UsageError: there is no such provider.
+    """
+    return takes_path(name) and _positional(maker_of(name))[0].default is inspect.Parameter.empty
+
+
+def _positional(factory: Factory) -> list[inspect.Parameter]:
+    """Return the parameters that are no options."""
+    parameters = inspect.signature(factory).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [parameter for parameter in parameters if parameter.kind in kinds]
+
+
+def _find(name: str, path: str | os.PathLike[str] | None) -> tuple[Factory, tuple[Any, ...]]:
+    """Return what makes the provider, and its arguments: the path, unless it has no parameter for one."""
     if name in REGISTRY and not name.endswith("-n"):
-        return REGISTRY[name].factory, path
+        factory = REGISTRY[name].factory
+        return factory, (path,) if _positional(factory) else ()
     family, _, number = name.rpartition("-")
     if f"{family}-n" in REGISTRY and re.fullmatch("[1-9][0-9]{0,6}", number):
-        return REGISTRY[f"{family}-n"].factory, int(number)
+        return REGISTRY[f"{family}-n"].factory, (int(number),)
     if "." in name:
-        return _import(name), path
+        factory = _import(name)
+        return factory, (path,) if _positional(factory) else ()
     guess = f"{family}-n" if number.isdigit() else name
     listed = "\n".join(f"  {known:<16} {entry.description}" for known, entry in REGISTRY.items())
     raise UsageError(
@@ -126,12 +167,17 @@ def _import(name: str) -> type[DataProvider]:
     return found
 
 
-@contextmanager
-def working_directory_on_path() -> Iterator[None]:
+def working_directory_on_path() -> AbstractContextManager[None]:
     """Let modules in the working directory be imported, as `python -c` does but a console script does not."""
+    return directory_on_path(os.getcwd())
+
+
+@contextmanager
+def directory_on_path(directory: str) -> Iterator[None]:
+    """Let modules in a directory be imported, behind all others."""
     before = list(sys.path)
-    if os.getcwd() not in before:
-        sys.path.append(os.getcwd())
+    if directory not in before:
+        sys.path.append(directory)
     try:
         yield
     finally:
@@ -180,7 +226,7 @@ register("image", "batches of JPEG strings: random crops and flips to train, the
 
 
 @register("digits", "scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path")
-def _digits(path: str | os.PathLike[str] | None) -> DataProvider:
+def _digits() -> DataProvider:
     return ImageProvider(Digits())
 
 

@@ -28,6 +28,12 @@ MODES: Mapping[str, frozenset[Severity]] = {
     "strict": frozenset({Severity.ERROR, Severity.SUSPECT, Severity.WARNING}),
 }
 
+# What an error says of a key that the original ignored.
+REFUSED_KEYS: Mapping[str, str] = {
+    "default": " (the original ignored it: --lenient does the same)",
+    "strict": " (the original ignored it)",
+}
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -94,6 +100,8 @@ def read_pair(layers: str | Path, params: str | Path | None = None, reading: Rea
         raise ConfigError(problems)
     if not layer_sections:
         raise ConfigError([Problem(Place(str(layers), 1), None, "no [layer] in this file"), *problems])
+    if params is not None and param_sections is not None:
+        _check_order(str(layers), str(params), layer_sections, param_sections)
     dialect, reason = _recognize(layer_sections, param_sections or {}, reading.dialect, problems)
     declarations = declare_layers(layer_sections, dialect, problems)
     activations = name_activations(declarations, problems)
@@ -158,10 +166,14 @@ def _used_dims(layers: Mapping[str, Wired], dims: DataDims) -> tuple[int, ...]:
 
 
 def _as_reported(problem: Problem, mode: str) -> Problem:
-    """Return a problem as the error, warning or note that the mode makes of it."""
+    """Return a problem as the error, warning or note that the mode makes of it, in the words for that."""
     if problem.severity in MODES[mode]:
-        return problem._replace(severity=Severity.ERROR)
-    return problem if problem.severity is Severity.NOTE else problem._replace(severity=Severity.WARNING)
+        advice = REFUSED_KEYS[mode] if problem.ignored else ""
+        return problem._replace(severity=Severity.ERROR, message=problem.message + advice)
+    if problem.severity is Severity.NOTE:
+        return problem
+    consequence = ", ignored" if problem.ignored else ""
+    return problem._replace(severity=Severity.WARNING, message=problem.message + consequence)
 
 
 def as_function(dims: DataDims | Sequence[int]) -> DataDims:
@@ -190,6 +202,23 @@ def _recognize(
 
 def _reading_order(first_file: str) -> Callable[[Problem], tuple[bool, str, int, int]]:
     return lambda problem: (problem.place.file != first_file, *problem.place)
+
+
+def _check_order(
+    layers: str, params: str, layer_sections: Mapping[str, Section], param_sections: Mapping[str, Section]
+) -> None:
+    """Raise ConfigError if one file was given twice, or the two in the wrong order."""
+    place = Place(layers, 1)
+    if Path(layers).samefile(params):
+        message = "this file is given twice: the definition and the parameters are two files"
+        raise ConfigError([Problem(place, None, message)])
+    if _has_types(param_sections) and not _has_types(layer_sections):
+        message = f"no layer has a type here, but there are types in {params}: are the two files swapped?"
+        raise ConfigError([Problem(place, None, message)])
+
+
+def _has_types(sections: Mapping[str, Section]) -> bool:
+    return any("type" in section.all_entries() for section in sections.values())
 
 
 def _read(path: str | Path, problems: list[Problem]) -> Mapping[str, Section] | None:

@@ -105,9 +105,9 @@ class Report:
         """Add what only the curious want to know."""
         self.error(message, key, Severity.NOTE)
 
-    def about_key(self, entry: Entry, message: str, severity: Severity) -> None:
-        """Add a problem at the key itself, not at its value."""
-        self.problems.append(Problem(entry.place, self.section.name, message, severity))
+    def about_key(self, entry: Entry, message: str, severity: Severity, ignored: bool) -> None:
+        """Add a problem at the key itself, not at its value; see `Problem` for `ignored`."""
+        self.problems.append(Problem(entry.place, self.section.name, message, severity, ignored))
 
     def _place(self, key: str | None) -> Place:
         entry = self.section.all_entries().get(key.lower()) if key else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convnet_cfg.errors import Problem, Severity, did_you_mean
+from convnet_cfg.errors import Problem, Severity, did_you_mean, suggest
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared
 from convnet_cfg.language.dialects import Dialect
@@ -75,15 +75,16 @@ class _Wiring:
         self.classes = classes
         self.problems = problems
         self.layers: dict[str, Wired] = {}
+        self.meant: set[str] = set()  # what inputs that are not there probably mean
 
     def add(self, declared: Declared) -> None:
         """Connect the next layer."""
         layer = Wired(declared, devices=self._devices(declared))
         report = Report(self.problems, declared.section)
-        if declared.spec is not None:
-            layer.inputs = self._inputs(layer, declared.spec, report)
-        if declared.spec is not None and layer.inputs is not None:
-            layer.output = self._output(layer, declared.spec, layer.inputs, report)
+        inputs = self._inputs(layer, report)  # also where something else is wrong with the layer
+        if declared.spec is not None and inputs is not None:
+            layer.inputs = inputs
+            layer.output = self._output(layer, declared.spec, inputs, report)
         if isinstance(declared.spec, WeightSpec) and layer.inputs is not None and layer.output is not None:
             layer.trainable = True
             layer.matrices = self._matrices(layer, declared.spec, layer.inputs, layer.output, report)
@@ -94,13 +95,11 @@ class _Wiring:
         first = self.layers.get(declared.input_names[0]) if declared.input_names else None
         return declared.devices or (first.devices if first else ())
 
-    def _inputs(self, layer: Wired, spec: LayerSpec, report: Report) -> tuple[Input, ...] | None:
-        least, most = spec.input_limits
-        if not least <= len(spec.inputs) <= (most or len(spec.inputs)):
-            wanted = count(least, "input") if most == least else f"at least {count(least, 'input')}"
-            report.error(f"type={spec.type_name} takes {wanted}, got {len(spec.inputs)}", "inputs")
+    def _inputs(self, layer: Wired, report: Report) -> tuple[Input, ...] | None:
+        names = layer.declared.input_names
+        if names is None or not _right_number(layer.declared, len(names), report):
             return None
-        sources = [self._source(name, layer, report) for name in spec.inputs]
+        sources = [self._source(name, layer, report) for name in names]
         layer.trainable = any(source.trainable for source in sources if source)
         found = [known for source in sources if source and (known := source.as_input()) is not None]
         return tuple(found) if len(found) == len(sources) else None
@@ -108,6 +107,7 @@ class _Wiring:
     def _source(self, name: str, layer: Wired, report: Report) -> Wired | None:
         source = self.layers.get(name)
         if source is None:
+            self.meant.add(suggest(name, self.layers) or name)
             report.error(f"input {shorten(name)!r} is not defined above{self._why(name, layer)}", "inputs")
         elif source.declared.is_cost:
             report.error(f"input {shorten(name)!r} is a cost and has no output", "inputs")
@@ -177,6 +177,19 @@ class _Wiring:
     def check_use(self, severity: Severity) -> None:
         """Report layers that no other layer reads; costs need no reader."""
         used = {name for layer in self.declarations.values() for name in layer.input_names or ()}
+        used |= self.meant
         for layer in self.declarations.values():
             if layer.type and not layer.is_cost and layer.name not in used:
                 Report(self.problems, layer.section).error("no layer reads this layer", severity=severity)
+
+
+def _right_number(declared: Declared, number: int, report: Report) -> bool:
+    """Return whether a layer may have so many inputs; those of a layer of no known type are not counted."""
+    if declared.spec_type is None:
+        return True
+    least, most = declared.spec_type.input_limits
+    if least <= number <= (most or number):
+        return True
+    wanted = count(least, "input") if most == least else f"at least {count(least, 'input')}"
+    report.error(f"type={declared.spec_type.type_name} takes {wanted}, got {number}", "inputs")
+    return False

@@ -7,7 +7,15 @@ import textwrap
 import numpy as np
 import pytest
 
-from convnet_cfg.data import REGISTRY, DataProvider, open_provider, register
+from convnet_cfg.data import (
+    REGISTRY,
+    DataProvider,
+    needs_path,
+    open_provider,
+    read_options,
+    register,
+    takes_path,
+)
 from convnet_cfg.errors import DataError, UsageError
 
 LIST = """
@@ -69,6 +77,73 @@ def test_unknown_option(tmp_path):
     assert usage_error("digits", inner_size=4) == (
         "data provider 'digits' takes no options, not 'inner_size'"
     )
+
+
+OPTIONS = """
+from convnet_cfg.data import DataProvider
+
+class Own(DataProvider):
+    def __init__(self, path=None, *, noise=0.1, cases=3, flip=False, kind="plain", other=None, needed):
+        self.given = noise, cases, flip, kind, other, needed
+
+class Pathless(DataProvider):
+    def __init__(self, *, noise=0.1):
+        self.noise = noise
+
+class Needing(DataProvider):
+    def __init__(self, path, *, noise=0.1):
+        self.noise = noise
+"""
+
+
+@pytest.fixture
+def own_options(tmp_path, monkeypatch):
+    """Return the name of a provider with options of every kind."""
+    (tmp_path / "options_of_ours.py").write_text(OPTIONS)
+    monkeypatch.chdir(tmp_path)
+    return "options_of_ours.Own"
+
+
+def test_options_are_read_by_their_defaults(own_options):
+    given = ["noise=1", "cases=7", "flip=yes", "kind=1", "other=2", "needed=0.5"]
+    expected = {"noise": 1.0, "cases": 7, "flip": True, "kind": "1", "other": 2, "needed": 0.5}
+    found = read_options(own_options, given)
+    assert found == expected
+    assert [type(value) for value in found.values()] == [type(value) for value in expected.values()]
+    assert open_provider(own_options, None, **found).given == tuple(expected.values())
+    assert read_options(own_options, ["other=a=b", "needed=x", "noise=2", "noise=3"]) == {
+        "other": "a=b",
+        "needed": "x",
+        "noise": 3.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("noise", "an option of a data provider must be NAME=VALUE, got 'noise'"),
+        ("nois=1", "takes noise, cases, flip, kind, other, needed, not 'nois' (did you mean 'noise'?)"),
+        ("path=x", "not 'path'"),
+        ("noise=loud", "data provider 'options_of_ours.Own': noise must be a number, got 'loud'"),
+        ("noise=nan", "noise must be a number, got 'nan'"),
+        ("cases=1.5", "cases must be an integer, got '1.5'"),
+        ("flip=2", "flip must be 1, yes, true, on, 0, no, false or off, got '2'"),
+    ],
+)
+def test_options_that_cannot_be_read(own_options, text, message):
+    with pytest.raises(UsageError) as error:
+        read_options(own_options, [text])
+    assert message in str(error.value)
+
+
+def test_who_needs_a_path(own_options):
+    needed = {name: needs_path(name) for name in ("cifar", "cifar-cropped", "digits", "dummy-cn-9")}
+    assert needed == {"cifar": True, "cifar-cropped": True, "digits": False, "dummy-cn-9": False}
+    assert [takes_path(name) for name in needed] == [True, True, False, False]
+    own = [own_options, "options_of_ours.Pathless", "options_of_ours.Needing"]
+    assert [takes_path(name) for name in own] == [True, False, True]
+    assert [needs_path(name) for name in own] == [False, False, True]
+    assert open_provider("options_of_ours.Pathless", "/somewhere").noise == 0.1
 
 
 class LegacyDraws:
