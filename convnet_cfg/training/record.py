@@ -118,7 +118,8 @@ def record_changes(
 def record_final_test(run: RunDirectory, result: Result) -> None:
     """Add the test at the end of a training to run.json, unless it is there."""
     record = run.read_record()
-    test = {**result.to_json(), "position": str(result.position)}
+    columns = {name: list(names) for name, names in result.columns.items()}
+    test = {**result.to_json(), "position": str(result.position), "columns": columns}
     if test not in record["final_tests"]:
         record["final_tests"].append(test)
         run.write_record(record)
@@ -131,9 +132,8 @@ def recorded_final_test(
     wanted = {"position": str(position), "test_batches": list(batches), "views": views}
     for test in record["final_tests"]:
         if wanted.items() <= test.items():
-            return Result(
-                "final-test", position, test["costs"], test["cases"], tuple(test["test_batches"]), views
-            )
+            batches, columns = tuple(test["test_batches"]), test.get("columns", {})
+            return Result("final-test", position, test["costs"], test["cases"], batches, views, columns)
     return None
 
 
