@@ -411,3 +411,7 @@ class RankSpec(ParentSpec):
     def check(self, inputs: Sequence[Input], report: Report) -> None:
         """Three codes of one size from 0 to 1, and a weight for each case."""
         common_output(inputs[:3], report)
+        if inputs[3].output.size != 1:
+            report.suspect(
+                f"the fourth input must be one weight a case, not {inputs[3].output.size}", "inputs"
+            )

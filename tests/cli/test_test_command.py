@@ -47,7 +47,7 @@ def test_several_views_of_a_provider_that_has_one(convnet, train, the_run):
     """The message names no option of another command."""
     train("--data-provider=cifar", "--crop-border=0")
     message = convnet("test", the_run(), "--multiview", code=2).stderr
-    assert message == "no multiview test: data provider 'cifar' has one view of each case only\n"
+    assert message == ("data provider 'cifar' has one view of each case only, unless it has an inner size\n")
 
 
 def test_nothing_in_the_run_changes(convnet, trained):

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from convnet_cfg import nn
+from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.language import cost_types as costs
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.layer_types import LayerSpec, NeuronSpec, SoftmaxSpec
@@ -199,6 +200,9 @@ def _contrastive(builder: Builder, layer: Layer) -> None:
 
 def _ranking(builder: Builder, layer: Layer) -> None:
     """Part of its gradient is not multiplied by the coefficient, so the function has to know it."""
+    if layer.inputs[3].output.size != 1:
+        message = f"the fourth input must be one weight a case, not {layer.inputs[3].output.size}"
+        raise ConfigError([Problem(layer.place, layer.name, message)])
     values = partial(nn.ranking, coefficient=coefficient(layer))
     _add(builder, layer, 1, _inputs(builder, layer), values)
 
