@@ -78,7 +78,7 @@ class _Guesser:
             self.indices[layer.spec.inputs[number]]
             for layer in self.layers
             if isinstance(layer.spec, CostSpec)
-            for number in layer.spec.label_inputs
+            for number in (*layer.spec.label_inputs, *layer.spec.single_inputs)
             if layer.spec.inputs[number : number + 1] and layer.spec.inputs[number] in self.indices
         }
         self.channels = dict(reversed(list(self._channels())))

@@ -64,15 +64,19 @@ MAX_DIGITS = 18
 
 def read_integer(text: str) -> int:
     """Python 2's int(): sign and digits; `1.0`, `1e3` and `0x10` are none."""
-    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text, re.ASCII) or len(text.strip()) > MAX_DIGITS:
+    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text, re.ASCII):
         raise ValueError(text)
+    if len(text.strip()) > MAX_DIGITS:
+        raise OverflowError(text)
     return int(text)
 
 
 def read_number(text: str) -> float:
     """Python 2's float(), so no underscores; infinities and NaN train nothing and are refused."""
-    if "_" in text or not text.isascii() or not math.isfinite(value := float(text)):
+    if "_" in text or not text.isascii() or math.isnan(value := float(text)):
         raise ValueError(text)
+    if math.isinf(value):
+        raise OverflowError(text)
     return value
 
 
@@ -181,7 +185,7 @@ FLAG = Kind(read_flag, join_words(list(FLAGS)), words=tuple(FLAGS))
 SPARSE = Kind(read_sparse_flag, "true or 1, false or 0", "true or 1, false or 0")
 NAME = Kind(str, "a name", "names")
 SOURCE = Kind(read_source, "a layer or layer[matrix number]", "layers or layer[matrix number]")
-FUNCTION = Kind(read_function, "module.function or module.function(a,b)")
+FUNCTION = Kind(read_function, "module.function or module.function(a,b) (no dot in module)")
 
 
 def read_value(kind: Kind, name: str, text: str) -> Any:
@@ -191,7 +195,7 @@ def read_value(kind: Kind, name: str, text: str) -> Any:
     except (ValueError, OverflowError) as error:
         if isinstance(error, ExplainedError):
             raise
-        hint = did_you_mean(text, kind.words)
+        hint = did_you_mean(text, kind.words) or _too_large(error)
         raise ExplainedError(f"{name} must be {kind.expected}, got {shorten(text)!r}{hint}") from None
 
 
@@ -206,9 +210,20 @@ def read_list(kind: Kind, name: str, text: str) -> tuple[Any, ...]:
             which = f" (value {number} of {len(items)})" if len(items) > 1 else ""
             if isinstance(error, ExplainedError):
                 raise ExplainedError(f"{error}{which}") from None
-            expected = kind.expected if len(items) == 1 else f"a list of {kind.plural or kind.expected}"
-            raise ExplainedError(f"{name} must be {expected}, got {shorten(item)!r}{which}") from None
+            expected = kind.expected if len(items) == 1 else as_list(kind)
+            raise ExplainedError(
+                f"{name} must be {expected}, got {shorten(item)!r}{_too_large(error)}{which}"
+            ) from None
     return tuple(values)
+
+
+def as_list(kind: Kind) -> str:
+    """Return the words for a list of values."""
+    return f"a list of {kind.plural or kind.expected}"
+
+
+def _too_large(error: Exception) -> str:
+    return " (too large)" if isinstance(error, OverflowError) else ""
 
 
 class ExplainedError(ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from convnet_cfg.errors import Problem, did_you_mean
+from convnet_cfg.errors import Problem, did_you_mean, join_words
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared, definition_keys
 from convnet_cfg.language.dialects import Dialect
@@ -98,7 +98,9 @@ class _Reader:
     def _merged(self, spec: OldNormSpec, params: LayerParams | None, section: Section) -> LayerParams | None:
         merged = spec.merge(params)
         if params is not None and merged is None:
-            Report(self.problems, section).error("scale or pow is missing in both files")
+            Report(self.problems, section).error(
+                f"{spec.lacking(params)} is missing in both files: expected a number"
+            )
         return merged
 
     def _without_section(self, declared: Declared, spec: LayerSpec) -> LayerParams | None:
@@ -116,8 +118,8 @@ def _wanted(spec: LayerSpec) -> str:
     needed = [key.name for key in keys.values() if key.default is REQUIRED]
     if isinstance(spec, OldNormSpec):
         needed = ["scale", "pow"]
-    optional = [key.name for field, key in keys.items() if field not in vars(LayerParams)]
-    return ", ".join(needed) or f"one, if empty ({', '.join(optional)} have defaults)"
+    optional = [key.name for field, key in keys.items() if field not in declared_keys(LayerParams)]
+    return ", ".join(needed) or f"one, even if empty ({join_words(optional, 'and')} may be left away)"
 
 
 def _check_decay(spec: WeightSpec, params: WeightParams, report: Report) -> None:

@@ -179,14 +179,17 @@ class ConvPeriodicParams(Spread, PeriodicParams):
         )
 
 
+# Its own rule of adapting rates divided by the root of a difference that it did not square.
+NO_SUPER_EPSILON = one_of(0.0, convert=read_number)._replace(expected="0 (its rule is not supported)")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AlexNetParams(BoundedParams):
     """The weights of the 2012 AlexNet program: the shape of the schedule stands beside the rates."""
 
     weight_shape: Schedule = key("schedW", shape_kind(AX_SCHEDULES), default=Schedule(1.0))
     bias_shape: Schedule = key("schedB", shape_kind(AX_SCHEDULES), default=Schedule(1.0))
-    # Its own rule of adapting rates divided by the root of a difference that it did not square.
-    super_epsilon: float = key("superEps", one_of(0.0, convert=read_number), default=0.0)
+    super_epsilon: float = key("superEps", NO_SUPER_EPSILON, default=0.0)
 
     def limits(self, index: int) -> Limits:
         """Return what bounds the matrix of one input: columns are only shrunk, to a norm for each row."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convnet_cfg.errors import Problem, Severity, did_you_mean
+from convnet_cfg.errors import Problem, Severity, did_you_mean, join_words
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared
 from convnet_cfg.language.dialects import Dialect
 from convnet_cfg.language.kinds import shorten
-from convnet_cfg.language.layer_types import DataSpec, LayerSpec
+from convnet_cfg.language.layer_types import MAX_DATA_INDEX, DataSpec, LayerSpec
 from convnet_cfg.language.network import Matrix
 from convnet_cfg.language.shapes import Input, Output
-from convnet_cfg.language.sharing import Sharer, resolve_sources
+from convnet_cfg.language.sharing import Borrower, Sharer, resolve_sources
 from convnet_cfg.language.spec import Report, count
 from convnet_cfg.language.weight_types import WeightSpec
 
@@ -75,6 +75,7 @@ class _Wiring:
         self.classes = classes
         self.problems = problems
         self.layers: dict[str, Wired] = {}
+        self.sharers: dict[str, Sharer] = {}  # the same layers, as those that share matrices see them
 
     def add(self, declared: Declared) -> None:
         """Connect the next layer."""
@@ -88,6 +89,8 @@ class _Wiring:
             layer.trainable = True
             layer.matrices = self._matrices(layer, declared.spec, layer.inputs, layer.output, report)
         self.layers[declared.name] = layer
+        matrices = layer.matrices if layer.output is not None else None
+        self.sharers[declared.name] = Sharer(declared.type, declared.spec, matrices, layer.devices)
 
     def _devices(self, declared: Declared) -> tuple[int, ...]:
         """Return where a layer is: without a place of its own, where its first input is."""
@@ -130,26 +133,30 @@ class _Wiring:
         if isinstance(spec, DataSpec):
             dim = self.data_dims(spec.data_index)
             if dim is None:
-                report.error(f"the data have no matrix {spec.data_index}", "dataIdx")
+                report.error(f"the data have no matrix {spec.data_index}{self._matrix_numbers()}", "dataIdx")
             return spec.output_of(dim, report) if dim is not None else None
         if not spec.differentiable and layer.trainable:
             report.error(f"type={spec.type_name} passes no gradient: no layer below may have weights")
         output = spec.output(inputs, report)
         if isinstance(spec, CostSpec):
             self._check_classes(spec.classes(inputs), report)
-            self._check_children(spec, report)
+            self._check_children(layer, spec, report)
         return output
+
+    def _matrix_numbers(self) -> str:
+        known = [index for index in range(MAX_DATA_INDEX + 1) if self.data_dims(index) is not None]
+        return f", only {join_words(list(map(str, known)), 'and')}" if known else ""
 
     def _check_classes(self, given: int | None, report: Report) -> None:
         if None not in (given, self.classes) and given != self.classes:
-            report.error(f"this cost is for {given} classes, the data have {self.classes}")
+            report.error(f"this cost is for {given} classes, the data have {self.classes}", "inputs")
 
-    def _check_children(self, spec: CostSpec, report: Report) -> None:
+    def _check_children(self, layer: Wired, spec: CostSpec, report: Report) -> None:
         for name in spec.children:
             child = self.layers.get(name)
             if child is None:
                 report.error(
-                    f"child {shorten(name)!r} is not defined above{did_you_mean(name, self.layers)}",
+                    f"child {shorten(name)!r} is not defined above{self._why(name, layer)}",
                     "children",
                 )
             elif child.declared.type and child.declared.type != spec.type_name:
@@ -164,15 +171,8 @@ class _Wiring:
         )
         if not any(spec.sources):
             return matrices
-        above = {
-            other.name: Sharer(
-                other.declared.type,
-                other.declared.spec,
-                other.matrices if other.output is not None else None,
-            )
-            for other in self.layers.values()
-        }
-        return resolve_sources(layer.name, spec, matrices, above, report)
+        borrower = Borrower(layer.name, spec, layer.devices, lambda name: self._why(name, layer))
+        return resolve_sources(borrower, matrices, self.sharers, report)
 
     def check_use(self, severity: Severity) -> None:
         """Report layers that no other layer reads; costs need no reader."""
