@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from convnet_cfg.errors import did_you_mean, join_words
+from convnet_cfg.errors import did_you_mean, join_words, shorten
 
 
 class Kind(NamedTuple):
@@ -122,7 +122,8 @@ def read_function(text: str) -> FunctionCall | None:
     match = re.fullmatch(
         r"(?P<module>[^\s.()]+)\.(?P<function>[^\s.()]+)(?:\((?P<arguments>[^()]+)\))?", text
     )
-    if match is None or (match["arguments"] is not None and "" in match["arguments"].split(",")):
+    without_argument = match and match["arguments"] is not None and "" in match["arguments"].split(",")
+    if match is None or without_argument or not text.isprintable():
         raise ValueError(text)
     arguments = tuple(match["arguments"].split(",")) if match["arguments"] else ()
     return FunctionCall(match["module"], match["function"], arguments)
@@ -228,8 +229,3 @@ def _too_large(error: Exception) -> str:
 
 class ExplainedError(ValueError):
     """A ValueError whose text is the whole message for the user."""
-
-
-def shorten(text: str, width: int = 60) -> str:
-    """Return the text, its middle left out where it is longer than `width`."""
-    return text if len(text) <= width else f"{text[: width // 2]}...{text[-width // 4 :]}"

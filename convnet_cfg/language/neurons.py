@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from convnet_cfg.errors import did_you_mean
-from convnet_cfg.language.kinds import ExplainedError, Kind, shorten
+from convnet_cfg.errors import did_you_mean, shorten
+from convnet_cfg.language.kinds import ExplainedError, Kind
 
 
 class NeuronType(NamedTuple):

@@ -20,6 +20,7 @@ from convnet_cfg.language.params import LayerParams, WeightParams, no_decay
 from convnet_cfg.language.spec import REQUIRED, Report, declared_keys, key_names, read_spec
 from convnet_cfg.language.unknown_keys import check_defaults, check_keys
 from convnet_cfg.language.weight_types import WeightSpec
+from convnet_cfg.language.wiring import MAX_HINTS
 
 
 def read_parameters(
@@ -34,10 +35,10 @@ def read_parameters(
     reader = _Reader(sections, file, dialect, problems)
     found = {layer.name: reader.layer(layer) for layer in declarations.values()}
     found |= {name: reader.activation(name) for name in activations.values()}
-    for section in sections.values():
-        if section.name not in found:
-            hint = did_you_mean(section.name, found)
-            Report(problems, section).warning(f"no such layer in the definition file{hint}")
+    strangers = [section for section in sections.values() if section.name not in found]
+    for number, section in enumerate(strangers):
+        hint = did_you_mean(section.name, found) if number < MAX_HINTS else ""
+        Report(problems, section).warning(f"no such layer in the definition file{hint}")
     reader.defaults(declarations, activations)
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from convnet_cfg.errors import did_you_mean
+from convnet_cfg.errors import did_you_mean, shorten
 from convnet_cfg.language.kinds import (
     INTEGER,
     NUMBER,
@@ -18,7 +18,6 @@ from convnet_cfg.language.kinds import (
     Kind,
     read_number,
     read_value,
-    shorten,
 )
 
 

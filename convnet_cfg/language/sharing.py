@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from convnet_cfg.language.kinds import SourceRef, shorten
+from convnet_cfg.errors import shorten
+from convnet_cfg.language.kinds import SourceRef
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.network import Matrix
 from convnet_cfg.language.spec import Report, count
@@ -84,9 +85,11 @@ def _problem(request: _Request, source: Sharer | None) -> str | None:
             return f"{shown} must come before matrix {request.number} of this layer"
         number = count(len(source.matrices), "matrix", "matrices")
         return f"{shown} is not there: {shorten(ref.layer)!r} has {number}, numbered from 0"
-    if len(source.devices) != len(borrower.devices):
-        replicas = [count(max(len(each.devices), 1), "device") for each in (source, borrower)]
-        return f"{shorten(ref.layer)!r} is on {replicas[0]}, this layer on {replicas[1]}"
+    theirs, ours = (max(len(each.devices), 1) for each in (source, borrower))
+    if theirs != ours:
+        return (
+            f"{shorten(ref.layer)!r} is on {count(theirs, 'device')}, this layer on {count(ours, 'device')}"
+        )
     return _misfit(request, source, source.matrices[ref.number], shown)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from convnet_cfg.errors import ConfigError, Place, Problem, Severity, did_you_mean
@@ -105,7 +106,7 @@ class Report:
         self.problems.append(Problem(entry.place, self.section.name, message, severity))
 
     def _place(self, key: str | None) -> Place:
-        entry = self.section.all_entries().get(key.lower()) if key else None
+        entry = self.section.find(key) if key else None
         return entry.value_place if entry else self.section.place
 
 
@@ -120,8 +121,13 @@ class _Unread:
 UNREAD = _Unread()
 
 
-def declared_keys(declarations: type[Any]) -> dict[str, Key]:
+def declared_keys(declarations: Any) -> Mapping[str, Key]:
     """Return the declarations of a dataclass by field name."""
+    return _declared_keys(declarations)
+
+
+@cache
+def _declared_keys(declarations: Any) -> Mapping[str, Key]:
     return {field.name: field.metadata["key"] for field in dataclasses.fields(declarations) if field.metadata}
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convnet_cfg.errors import Problem, Severity, did_you_mean, join_words
+from convnet_cfg.errors import Problem, Severity, did_you_mean, join_words, shorten
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared
 from convnet_cfg.language.dialects import Dialect
-from convnet_cfg.language.kinds import shorten
 from convnet_cfg.language.layer_types import MAX_DATA_INDEX, DataSpec, LayerSpec
 from convnet_cfg.language.network import Matrix
 from convnet_cfg.language.shapes import Input, Output
@@ -18,6 +17,8 @@ from convnet_cfg.language.spec import Report, count
 from convnet_cfg.language.weight_types import WeightSpec
 
 DataDims = Callable[[int], int | None]
+
+MAX_HINTS = 20  # names that are compared with all others: hundreds of them would take seconds
 
 
 @dataclass
@@ -75,6 +76,7 @@ class _Wiring:
         self.classes = classes
         self.problems = problems
         self.layers: dict[str, Wired] = {}
+        self.hints = 0
         self.sharers: dict[str, Sharer] = {}  # the same layers, as those that share matrices see them
 
     def add(self, declared: Declared) -> None:
@@ -125,7 +127,8 @@ class _Wiring:
             return ": it is this layer"
         if name in self.declarations:
             return ": it is defined further down"
-        return did_you_mean(name, self.layers)
+        self.hints += 1
+        return did_you_mean(name, self.layers) if self.hints <= MAX_HINTS else ""
 
     def _output(
         self, layer: Wired, spec: LayerSpec, inputs: tuple[Input, ...], report: Report
