@@ -60,7 +60,7 @@ class Case(NamedTuple):
     story: str
     layers: bytes
     params: bytes
-    mode: str
+    mode: str = "default"
     classes: int | None = None
     with_params: bool = True
 
@@ -133,7 +133,12 @@ def make(number: int) -> Case:
 
 
 def judge(case: Case, folder: Path) -> Outcome:
-    """Return what comes of a case; its files are written to a folder."""
+    """Return what comes of a case, of the faster of two attempts; its files are written to a folder."""
+    outcome = _attempt(case, folder)
+    return _attempt(case, folder) if outcome.seconds > MAX_SECONDS else outcome
+
+
+def _attempt(case: Case, folder: Path) -> Outcome:
     paths = [folder / "net.cfg", folder / "net.params.cfg"]
     for path, content in zip(paths, (case.layers, case.params), strict=True):
         path.write_bytes(content)
@@ -297,7 +302,7 @@ def _room_at_start() -> float:
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds():
             files = ("\n".join(lines).encode() for lines in (seed.layers, seed.params))
-            judge(Case(-1, seed.name, *files, "default"), Path(folder))
+            judge(Case(-1, seed.name, *files), Path(folder))
     return _most_room()
 
 

@@ -51,11 +51,33 @@ JUNK = [
     *("m.f(", "m.f(1,2)", "a.b.c", "os.system(ls)", "../../etc/passwd", "true", "no", "None", "random"),
     *("1 0; 0 1", "identity", "x" * 5000, "a.b(" + "1," * 3000 + "1)", "max", "avg", "rand", "# no comment"),
 ]
+REPEATED = [
+    "%(",
+    "%%",
+    "%(x)s",
+    "=",
+    ":",
+    " ",
+    "\t",
+    ",",
+    "[",
+    "]",
+    ";",
+    "x[",
+    "a=",
+    "1,",
+    "-",
+    ".",
+    "(",
+    "a.",
+    "9",
+    "é",
+]
 WORDS = (NUMBERS, NEURON_TEXTS, SCHEDULE_TEXTS, TYPES, JUNK)
 LINE_STARTS = (" ", "\t", "# ", "; ", "rem ", "[", "]", "=", ":", "%", "\x0c", "\xa0", "x")
 BOMB_SIZES = (10, 100, 1000, 20_000)
 CHAIN_LENGTHS = (2, 9, 10, 11, 40, 400)
-LAYER_NUMBERS = (2, 5, 50, 400, 1000)
+LAYER_NUMBERS = (2, 5, 50, 400)
 NUMBER = re.compile(r"(?<!\w)[0-9]+(?!\w)", re.ASCII)
 
 
@@ -123,6 +145,8 @@ def _misspelt(word: str, chance: random.Random) -> str:
 
 
 def _word(draft: Draft, chance: random.Random) -> str:
+    if chance.random() < 0.03:
+        return chance.choice(("", "x", "exp[", "tanh[", "m.f(")) + chance.choice(REPEATED) * 20_000
     return chance.choice(chance.choice((*WORDS, draft.names())))
 
 
@@ -232,6 +256,8 @@ def change_line(draft: Draft, chance: random.Random) -> None:
         start, end = chance.choice(LINE_STARTS), chance.choice(LINE_STARTS)
         cut = chance.randrange(len(lines[at]) + 1)
         line = lines[at]
+        if chance.random() < 0.1:
+            end = chance.choice(REPEATED) * 20_000
         lines[at] = chance.choice((start + line, line[:cut], line[cut:], line[:cut] + end + line[cut:]))
 
 

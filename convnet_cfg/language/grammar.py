@@ -20,9 +20,9 @@ MAX_INTERPOLATION_LENGTH = 100_000
 
 BLANKS = " \t\r\n\f\v"  # to Python 2, nothing else was white space: no no-break space, for instance
 HEADER = re.compile(r"\[(?P<name>[^]]+)\]")
-OPTION = re.compile(r"(?P<key>[^:=\s][^:=]*)\s*[:=]\s*(?P<value>.*)$", re.DOTALL | re.ASCII)
+OPTION = re.compile(r"(?P<key>[^:=\s][^:=]*)[:=]\s*(?P<value>.*)$", re.DOTALL | re.ASCII)
 REMARK = re.compile(r"rem(\s|$)", re.IGNORECASE | re.ASCII)
-REFERENCE = re.compile(r"%(?:%|\((?P<name>[^)]*)\)s)?")
+REFERENCE = re.compile(r"%(?:%|\((?P<name>[^)]{,200}+)\)s)?")  # a limit, lest `%(%(%(...` take minutes
 
 
 @dataclass

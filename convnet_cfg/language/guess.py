@@ -107,17 +107,22 @@ class _Guesser:
         for index, channels in sorted(self.channels.items()):
             known.setdefault(index, channels * side**2)
             reasons.append(f"{count(channels, 'channel')} of {side} x {side}")
-        problems, wired = self._wire(known)
+        reasons += self._add_others(known)
+        problems, _ = self._wire(known)
+        dims = tuple(known.get(index, 1) for index in range(max(known, default=-1) + 1))
+        return problems, Guess(dims, tuple(dict.fromkeys(reasons)) or ("labels only",), problems == 0)
+
+    def _add_others(self, known: dict[int, int]) -> list[str]:
+        """Add the sizes of matrices that are neither labels nor images, and return the reasons."""
         others: dict[int, list[str]] = defaultdict(list)
         for name, index in self.indices.items():
             if index not in known:
                 others[index].append(name)
+        reasons = []
         for index, names in others.items():
-            known[index], reason = self._other_size(names, wired)
+            known[index], reason = self._other_size(names, known)
             reasons.append(reason)
-            problems, wired = self._wire(known)
-        dims = tuple(known.get(index, 1) for index in range(max(known, default=-1) + 1))
-        return problems, Guess(dims, tuple(dict.fromkeys(reasons)) or ("labels only",), problems == 0)
+        return reasons
 
     def _wire(self, known: Mapping[int, int]) -> tuple[int, Mapping[str, Wired]]:
         problems: list[Problem] = []
@@ -139,9 +144,11 @@ class _Guesser:
                 elif isinstance(layer.spec, SAME_SHAPE):
                     carried.setdefault(layer.name, carried[name])
 
-    def _other_size(self, names: Sequence[str], wired: Mapping[str, Wired]) -> tuple[int, str]:
-        """Return the size, and why, of a matrix of these layers that is neither labels nor an image."""
-        for layer, name in self._element_wise_readers(names):
+    def _other_size(self, names: Sequence[str], known: Mapping[int, int]) -> tuple[int, str]:
+        """Return the size, and why, of a matrix of these layers: that of what is compared with it."""
+        readers = list(self._element_wise_readers(names))
+        _, wired = self._wire(known) if readers else (0, {})
+        for layer, name in readers:
             for partner in layer.input_names or ():
                 other = wired.get(partner)
                 if other is not None and other.output is not None:

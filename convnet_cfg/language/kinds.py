@@ -67,7 +67,7 @@ def read_integer(text: str) -> int:
     if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text, re.ASCII):
         raise ValueError(text)
     if len(text.strip()) > MAX_DIGITS:
-        raise OverflowError(text)
+        raise OverflowError("too many digits")
     return int(text)
 
 
@@ -76,7 +76,7 @@ def read_number(text: str) -> float:
     if "_" in text or not text.isascii() or math.isnan(value := float(text)):
         raise ValueError(text)
     if math.isinf(value):
-        raise OverflowError(text)
+        raise OverflowError("too large")
     return value
 
 
@@ -196,7 +196,7 @@ def read_value(kind: Kind, name: str, text: str) -> Any:
     except (ValueError, OverflowError) as error:
         if isinstance(error, ExplainedError):
             raise
-        hint = did_you_mean(text, kind.words) or _too_large(error)
+        hint = did_you_mean(text, kind.words) or _excess(error)
         raise ExplainedError(f"{name} must be {kind.expected}, got {shorten(text)!r}{hint}") from None
 
 
@@ -213,7 +213,7 @@ def read_list(kind: Kind, name: str, text: str) -> tuple[Any, ...]:
                 raise ExplainedError(f"{error}{which}") from None
             expected = kind.expected if len(items) == 1 else as_list(kind)
             raise ExplainedError(
-                f"{name} must be {expected}, got {shorten(item)!r}{_too_large(error)}{which}"
+                f"{name} must be {expected}, got {shorten(item)!r}{_excess(error)}{which}"
             ) from None
     return tuple(values)
 
@@ -223,8 +223,8 @@ def as_list(kind: Kind) -> str:
     return f"a list of {kind.plural or kind.expected}"
 
 
-def _too_large(error: Exception) -> str:
-    return " (too large)" if isinstance(error, OverflowError) else ""
+def _excess(error: Exception) -> str:
+    return f" ({error})" if isinstance(error, OverflowError) else ""
 
 
 class ExplainedError(ValueError):

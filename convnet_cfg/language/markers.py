@@ -139,7 +139,7 @@ def keys_anywhere(*names: str) -> Finder:
 
 
 NORMS = ("rnorm", "cnorm", "cmrnorm")
-AX_SCHEDULE = r"^\w+$|^\w+\[[^\]]*\w+=[^\]]*\]$|^j?dexp"
+AX_SCHEDULE = r"^\w+$|^\w+\[[^\]=]*\w=[^\]]*\]$|^j?dexp"
 NO_AX_SCHEDULE = rf"^(?!{AX_SCHEDULE})"
 RANDOM_FEATURES = Refusal(
     "zixu1986/Doubly_Stochastic_Gradients",

@@ -18,6 +18,7 @@ from convnet_cfg.language.weight_types import WeightSpec
 
 DataDims = Callable[[int], int | None]
 
+MAX_VALUES = 10**12
 MAX_HINTS = 20  # names that are compared with all others: hundreds of them would take seconds
 
 
@@ -144,6 +145,9 @@ class _Wiring:
         if isinstance(spec, CostSpec):
             self._check_classes(spec.classes(inputs), report)
             self._check_children(layer, spec, report)
+        if output is not None and output.size > MAX_VALUES:
+            report.error(f"{output.size:,} values for each case are more than any machine holds")
+            return None
         return output
 
     def _matrix_numbers(self) -> str:
