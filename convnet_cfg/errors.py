@@ -5,7 +5,11 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
+
+MAX_WORD = 100  # characters, of a word that is worth a suggestion
+MAX_MESSAGE = 800  # characters that are printed
 
 
 class Place(NamedTuple):
@@ -56,8 +60,8 @@ class Problem(NamedTuple):
     ignored: bool = False
 
     def __str__(self) -> str:
-        section = f"[{self.section}] " if self.section is not None else ""
-        return f"{self.place}: {section}{self.message}"
+        section = f"[{shorten(self.section)}] " if self.section is not None else ""
+        return f"{self.place}: {printable(section + shorten(self.message, MAX_MESSAGE))}"
 
     @property
     def line(self) -> str:
@@ -97,14 +101,32 @@ class CheckpointError(ConvnetError):
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word nearest to `word`, ignoring case, or None if none is near."""
     by_lower = {name.lower(): name for name in known}
-    nearest = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
-    return by_lower[nearest[0]] if nearest else None
+    nearest = _nearest(word.lower(), tuple(by_lower))
+    return by_lower[nearest] if nearest is not None else None
+
+
+@lru_cache(maxsize=256)  # who guesses the sizes of data comes to the same words again and again
+def _nearest(word: str, known: Sequence[str]) -> str | None:
+    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.7) if len(word) <= MAX_WORD else []
+    return nearest[0] if nearest else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)", or "" if nothing is near."""
     nearest = suggest(word, known)
     return f" (did you mean {nearest!r}?)" if nearest else ""
+
+
+def shorten(text: str, width: int = 60) -> str:
+    """Return the text, its middle left out where it is longer than `width`."""
+    return text if len(text) <= width else f"{text[: width // 2]}...{text[-width // 4 :]}"
+
+
+def printable(text: str) -> str:
+    """Return the text with what a terminal would not show, or obey, written as in a Python string."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def join_words(words: Sequence[str], last: str = "or") -> str:

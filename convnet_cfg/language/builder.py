@@ -10,7 +10,7 @@ from convnet_cfg.errors import ConfigError, Place, Problem, Severity, UsageError
 from convnet_cfg.language.activations import name_activations
 from convnet_cfg.language.assembly import assemble
 from convnet_cfg.language.declaring import Declarations, declare_layers
-from convnet_cfg.language.dialects import DIALECTS, Dialect
+from convnet_cfg.language.dialects import DIALECTS, DeviceList, Dialect
 from convnet_cfg.language.grammar import Section, read_sections
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.markers import recognize
@@ -125,7 +125,8 @@ def build_network(pair: Pair, dims: DataDims | Sequence[int], classes: int | Non
     """Return the network that a pair describes for data of the given sizes; see `load_network`."""
     problems = list(pair.problems)
     layers = wire_layers(pair.declarations, pair.dialect, as_function(dims), classes, problems)
-    check_replicas(layers, problems)
+    if pair.dialect.placement is DeviceList:
+        check_replicas(layers, problems)
     _check_params(pair, layers, problems)
     problems.sort(key=_reading_order(pair.layers_path))
     reported = [_as_reported(problem, pair.reading.mode) for problem in problems]

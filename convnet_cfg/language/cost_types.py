@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from convnet_cfg.errors import Severity
 from convnet_cfg.language.kinds import NAME, NUMBER, at_least
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.neurons import Neuron
@@ -21,6 +22,7 @@ class CostSpec(LayerSpec):
     params: ClassVar[type[LayerParams]] = CostParams
 
     label_inputs: ClassVar[tuple[int, ...]] = ()  # the inputs that are numbers of classes
+    single_inputs: ClassVar[tuple[int, ...]] = ()  # others that are one value a case
     least_label: ClassVar[int] = 0
 
     neuron: Neuron | None = None
@@ -67,19 +69,23 @@ def check_top(params: LayerParams, classes: int, report: Report) -> None:
 
 def check_labels(labels: Input, report: Report) -> None:
     """Report a first input that is not one label a case."""
-    if labels.output.size != 1:
-        report.error(
-            f"the first input must be labels, one value a case; "
-            f"{labels.name!r} has {labels.output.size} values",
-            "inputs",
-        )
+    check_single(labels, "the first input must be labels, one value a case", report)
 
 
-def check_probabilities(probabilities: Input, types: Sequence[str], report: Report) -> None:
-    """Report a second input that does not give probabilities."""
+def check_single(source: Input, expected: str, report: Report, severity: Severity = Severity.ERROR) -> None:
+    """Report an input that is not one value a case."""
+    if source.output.size != 1:
+        message = f"{expected}; {source.name!r} has {source.output.size} values"
+        report.error(message, "inputs", severity)
+
+
+def check_probabilities(
+    probabilities: Input, types: Sequence[str], report: Report, number: str = "second"
+) -> None:
+    """Report an input that does not give probabilities."""
     if probabilities.type not in types:
         report.error(
-            f"the second input must be a {' or '.join(types)} layer, "
+            f"the {number} input must be a {' or '.join(types)} layer, "
             f"{probabilities.name!r} is {probabilities.type}",
             "inputs",
         )
@@ -222,11 +228,11 @@ class GatedSquaresSpec(CostSpec):
 
     type_name = "cost.gsum2"
     input_limits = (2, 2)
+    single_inputs = (0,)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
         """A gate, one value a case, and any values."""
-        if inputs[0].output.size != 1:
-            report.error(f"the first input must be one value a case, not {inputs[0].output.size}", "inputs")
+        check_single(inputs[0], "the first input must be one value a case", report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,7 +264,11 @@ class SubsetSpec(CostSpec):
         """Sets are smaller than the set of all classes."""
         most = inputs[1].output.size - 1
         if isinstance(params, SubsetParams) and params.set_size > most:
-            report.error(f"setSize must be an integer from 1 to {most}, got {params.set_size}", "setSize")
+            report.error(
+                f"setSize must be an integer from 1 to {most} (fewer than the classes), "
+                f"got {params.set_size}",
+                "setSize",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,9 +307,8 @@ class GroupSparsitySpec(CostSpec):
         """Labels, one value a case, and values in channels."""
         check_labels(inputs[0], report)
         if inputs[1].output.size % self.channels:
-            report.error(
-                f"{inputs[1].output.size} values are not channels={self.channels} of equal size", "channels"
-            )
+            values = f"the {inputs[1].output.size} values of {inputs[1].name!r}"
+            report.error(f"channels={self.channels} does not divide {values}", "channels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,6 +367,7 @@ class TaskLogregSpec(CostSpec):
 
     type_name = "cost.tasklogreg"
     label_inputs = (0,)
+    single_inputs = (1,)
     params = TopParams
     input_limits = (3, 3)
 
@@ -366,9 +376,9 @@ class TaskLogregSpec(CostSpec):
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
         """Labels and tasks, one value a case each; probabilities, which come from a softmax layer."""
-        for labels in inputs[:2]:
-            check_labels(labels, report)
-        check_probabilities(inputs[2], ("softmax",), report)
+        check_labels(inputs[0], report)
+        check_single(inputs[1], "the second input must be tasks, one value a case", report)
+        check_probabilities(inputs[2], ("softmax",), report, "third")
 
     def check_params(self, params: LayerParams, inputs: Sequence[Input], report: Report) -> None:
         """`topk` is at most the number of classes."""
@@ -407,11 +417,10 @@ class RankSpec(ParentSpec):
 
     type_name = "cost.locrank"
     input_limits = (4, 4)
+    single_inputs = (3,)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
         """Three codes of one size from 0 to 1, and a weight for each case."""
         common_output(inputs[:3], report)
-        if inputs[3].output.size != 1:
-            report.suspect(
-                f"the fourth input must be one weight a case, not {inputs[3].output.size}", "inputs"
-            )
+        expected = "the fourth input must be one value a case"
+        check_single(inputs[3], expected, report, Severity.SUSPECT)  # nothing had checked it

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from convnet_cfg.errors import ConfigError, Problem, did_you_mean
+from convnet_cfg.errors import ConfigError, Problem, did_you_mean, shorten
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.dialects import DeviceList, Dialect, OneDevice
 from convnet_cfg.language.grammar import Section
-from convnet_cfg.language.kinds import shorten
 from convnet_cfg.language.layer_types import DataSpec, LayerSpec
 from convnet_cfg.language.spec import Report, key_names, read_spec
 from convnet_cfg.language.unknown_keys import check_defaults, check_keys
@@ -65,6 +64,8 @@ def definition_keys(spec_type: type[LayerSpec], dialect: Dialect) -> list[str]:
 def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Declared:
     names = input_names(section)
     report = Report(problems, section)
+    if not section.name.isprintable():
+        report.error(f"the name of a layer must be printable, got {shorten(section.name)!r}")
     spec_type = _spec_type(section, dialect, report)
     if spec_type is None:
         return Declared(section, input_names=names)

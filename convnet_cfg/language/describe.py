@@ -154,7 +154,9 @@ def _placement(layer: Layer, network: Network) -> Values:
     """Where the layer was; data were where they were wanted."""
     if network.dialect.placement is OneDevice:
         return {"gpu": layer.devices[0] if layer.devices else -1}
-    replicas = len(layer.devices) or max(len(other.devices) for other in network.consumers(layer.name))
+    replicas = len(layer.devices) or max(
+        (len(other.devices) for other in network.consumers(layer.name)), default=0
+    )
     return {"gpu": list(layer.devices) or [-1], "numReplicas": replicas}
 
 

@@ -17,8 +17,8 @@ from convnet_cfg.language.layer_types import (
 )
 from convnet_cfg.language.params import LayerParams, Limits, NormParams, UpdateRule, WeightParams
 from convnet_cfg.language.schedules import Schedule
-from convnet_cfg.language.shapes import Image, Input, MatrixShape, Output, image_output
-from convnet_cfg.language.spec import Report, key
+from convnet_cfg.language.shapes import Image, Input, MatrixShape, Output, common_output, image_output
+from convnet_cfg.language.spec import Report, count, key
 from convnet_cfg.language.v2_types import ConcatSpec
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, WeightSpec
 
@@ -80,8 +80,8 @@ class PixelSpec(WeightSpec):
         source, channels = inputs[0], self.group_inputs * self.groups
         if source.output.size % channels:
             report.error(
-                f"input {source.name!r} has {source.output.size} values, which are not "
-                f"channels * in_nodes={channels} channels",
+                f"channels * in_nodes={channels} does not divide the {source.output.size} values "
+                f"of {source.name!r}",
                 "in_nodes",
             )
             return None
@@ -184,12 +184,10 @@ class ScaledConcatSpec(ConcatSpec):
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """Twice as many values as an input has."""
-        if len(self.coefficients or (1, 1)) != 2:
-            report.error("coeffs must have 2 values", "coeffs")
-        if inputs[0].output.size != inputs[1].output.size:
-            report.error("both inputs must have equally many values", "inputs")
-            return None
-        return super().output(inputs, report)
+        given = len(self.coefficients or (1, 1))
+        if given != 2:
+            report.error(f"coeffs has {count(given, 'value')} for 2 inputs", "coeffs")
+        return super().output(inputs, report) if common_output(inputs, report) else None
 
     def coefficients_with(self, params: LayerParams | None) -> tuple[float, ...]:
         """Return one coefficient for each input."""

@@ -12,8 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convnet_cfg.errors import ConfigError, Place, Problem, UsageError
-from convnet_cfg.language.kinds import shorten
+from convnet_cfg.errors import ConfigError, Place, Problem, UsageError, shorten
 
 DEFAULT_SECTION = "DEFAULT"
 MAX_INTERPOLATION_DEPTH = 10
@@ -21,9 +20,9 @@ MAX_INTERPOLATION_LENGTH = 100_000
 
 BLANKS = " \t\r\n\f\v"  # to Python 2, nothing else was white space: no no-break space, for instance
 HEADER = re.compile(r"\[(?P<name>[^]]+)\]")
-OPTION = re.compile(r"(?P<key>[^:=\s][^:=]*)\s*[:=]\s*(?P<value>.*)$", re.DOTALL | re.ASCII)
+OPTION = re.compile(r"(?P<key>[^:=\s][^:=]*)[:=]\s*(?P<value>.*)$", re.DOTALL | re.ASCII)
 REMARK = re.compile(r"rem(\s|$)", re.IGNORECASE | re.ASCII)
-REFERENCE = re.compile(r"%(?:%|\((?P<name>[^)]*)\)s)?")
+REFERENCE = re.compile(r"%(?:%|\((?P<name>[^)]{,200}+)\)s)?")  # a limit, lest `%(%(%(...` take minutes
 
 
 @dataclass
@@ -51,10 +50,15 @@ class Section:
         Raises:
             ConfigError: a `%` reference is malformed, missing or nested too deeply.
         """
-        entry = self.all_entries().get(key.lower())
+        entry = self.find(key)
         if entry is None:
             return None
         return Entry(entry.key, _Interpolation(self, entry).result, entry.place, entry.value_place)
+
+    def find(self, key: str) -> Entry | None:
+        """Return the entry of a key in any case as it stands in the file, or None."""
+        lowered = key.lower()
+        return self.entries.get(lowered) or self.defaults.get(lowered)
 
     def all_entries(self) -> dict[str, Entry]:
         """Return the entries with those of `[DEFAULT]` behind them."""
@@ -67,7 +71,6 @@ class _Interpolation:
     def __init__(self, section: Section, entry: Entry) -> None:
         self.section = section
         self.entry = entry
-        self.entries = section.all_entries()
         self.length = 0  # of everything inserted, so that a few lines cannot ask for terabytes
         self.result = self._expand(entry.text, 0)
 
@@ -84,7 +87,7 @@ class _Interpolation:
             raise self._error("has a lone '%': write '%%', or '%(key)s' for a value")
         if name.lower() == "__name__":
             return self.section.name
-        other = self.entries.get(name.lower())
+        other = self.section.find(name)
         if other is None:
             raise self._error(f"refers to '%({shorten(name)})s', and there is no such key here")
         self.length += len(other.text) + 1
@@ -145,8 +148,8 @@ def _is_comment(line: str) -> bool:
 def default_section(sections: Collection[Section]) -> Section | None:
     """Return `[DEFAULT]`, less the keys that stand there for `%(key)s`; None if nothing is left."""
     entries = next(iter(sections)).defaults if sections else {}
-    texts = [entry.text for section in sections for entry in section.all_entries().values()]
-    names = {match["name"] for text in texts for match in REFERENCE.finditer(text)}
+    found = [*entries.values(), *(entry for section in sections for entry in section.entries.values())]
+    names = {match["name"] for entry in found for match in REFERENCE.finditer(entry.text)}
     referred = {name.lower() for name in names if name}
     left = {key: entry for key, entry in entries.items() if key not in referred}
     return Section(DEFAULT_SECTION, next(iter(left.values())).place, left) if left else None

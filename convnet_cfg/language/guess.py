@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from convnet_cfg.errors import Problem
@@ -26,6 +27,7 @@ SMALL_SIDES = (32, 24, 28)
 LARGE_SIDES = (224, 227)
 OTHER_SIDES = (64, 48, 20, 96, 128, 192, 256, 110, 112, 56, 120, 60, 16)
 ANY_SIDES = range(4, 301)
+MAX_WIRED_LAYERS = 30_000  # a quarter of a second: there are no more attempts
 DEFAULT_CHANNELS = 3
 EQUAL_INPUTS = (SumSpec, MaxSpec, CrossEntropySpec, BinaryCrossEntropySpec, PairCostSpec, RankSpec)
 SAME_SHAPE = (NeuronSpec, SumSpec, MaxSpec, InvertedDropoutSpec, DropoutSpec, HalfSpec)
@@ -58,7 +60,8 @@ def guess_dims(pair: Pair, classes: int | None = None) -> Guess:
         problems, guess = guesser.attempt(side)
         if best is None or problems < best[0]:
             best = problems, guess
-        if guess.fits or not guesser.channels:
+        solved = problems <= guesser.other_problems
+        if solved or not guesser.channels or guesser.wired_layers > MAX_WIRED_LAYERS:
             break
     assert best is not None
     return best[1]
@@ -71,6 +74,7 @@ class _Guesser:
         self.pair = pair
         self.classes = classes
         self.layers = list(pair.declarations.values())
+        self.wired_layers = 0  # in all attempts together
         self.indices = {
             layer.name: layer.spec.data_index for layer in self.layers if isinstance(layer.spec, DataSpec)
         }
@@ -78,10 +82,12 @@ class _Guesser:
             self.indices[layer.spec.inputs[number]]
             for layer in self.layers
             if isinstance(layer.spec, CostSpec)
-            for number in layer.spec.label_inputs
+            for number in (*layer.spec.label_inputs, *layer.spec.single_inputs)
             if layer.spec.inputs[number : number + 1] and layer.spec.inputs[number] in self.indices
         }
         self.channels = dict(reversed(list(self._channels())))
+        unknown_sizes = len(self.indices)
+        self.other_problems = self._wire({})[0] - unknown_sizes  # that no size solves
 
     def sides(self) -> Iterator[int]:
         """Yield sides of images, the likeliest first: who strides over the data expects large ones."""
@@ -91,13 +97,8 @@ class _Guesser:
             if isinstance(layer.spec, FilterSpec)
         )
         usual = LARGE_SIDES + SMALL_SIDES if large else SMALL_SIDES + LARGE_SIDES
-        yield from dict.fromkeys((*usual, *OTHER_SIDES, *(() if self._has_other_problems() else ANY_SIDES)))
-
-    def _has_other_problems(self) -> bool:
-        """Whether there are problems that no size solves: some are left where every size is unknown."""
-        unknown_sizes = len(self.indices)
-        problems, _ = self._wire({})
-        return problems > unknown_sizes or any(layer.spec is None for layer in self.layers)
+        hopeless = self.other_problems > 0 or any(layer.spec is None for layer in self.layers)
+        yield from dict.fromkeys((*usual, *OTHER_SIDES, *(() if hopeless else ANY_SIDES)))
 
     def attempt(self, side: int) -> tuple[int, Guess]:
         """Return how many problems images of this side lead to, and the sizes of all matrices."""
@@ -106,17 +107,26 @@ class _Guesser:
         for index, channels in sorted(self.channels.items()):
             known.setdefault(index, channels * side**2)
             reasons.append(f"{count(channels, 'channel')} of {side} x {side}")
-        problems, wired = self._wire(known)
-        others = {name: index for name, index in self.indices.items() if index not in known}
-        for name, index in others.items():
-            known[index], reason = self._other_size(name, wired)
-            reasons.append(reason)
-            problems, wired = self._wire(known)
+        reasons += self._add_others(known)
+        problems, _ = self._wire(known)
         dims = tuple(known.get(index, 1) for index in range(max(known, default=-1) + 1))
         return problems, Guess(dims, tuple(dict.fromkeys(reasons)) or ("labels only",), problems == 0)
 
+    def _add_others(self, known: dict[int, int]) -> list[str]:
+        """Add the sizes of matrices that are neither labels nor images, and return the reasons."""
+        others: dict[int, list[str]] = defaultdict(list)
+        for name, index in self.indices.items():
+            if index not in known:
+                others[index].append(name)
+        reasons = []
+        for index, names in others.items():
+            known[index], reason = self._other_size(names, known)
+            reasons.append(reason)
+        return reasons
+
     def _wire(self, known: Mapping[int, int]) -> tuple[int, Mapping[str, Wired]]:
         problems: list[Problem] = []
+        self.wired_layers += len(self.layers)
         wired = wire_layers(self.pair.declarations, self.pair.dialect, known.get, self.classes, problems)
         return sum(problem.severity in MODES[self.pair.reading.mode] for problem in problems), wired
 
@@ -134,16 +144,18 @@ class _Guesser:
                 elif isinstance(layer.spec, SAME_SHAPE):
                     carried.setdefault(layer.name, carried[name])
 
-    def _other_size(self, name: str, wired: Mapping[str, Wired]) -> tuple[int, str]:
-        """Return the size of a matrix that is neither labels nor an image, and why."""
-        for layer in self._element_wise_readers(name):
+    def _other_size(self, names: Sequence[str], known: Mapping[int, int]) -> tuple[int, str]:
+        """Return the size, and why, of a matrix of these layers: that of what is compared with it."""
+        readers = list(self._element_wise_readers(names))
+        _, wired = self._wire(known) if readers else (0, {})
+        for layer, name in readers:
             for partner in layer.input_names or ():
                 other = wired.get(partner)
                 if other is not None and other.output is not None:
                     return other.output.size, f"{name!r} has the size of {partner!r}"
-        return DEFAULT_SIZE, f"any size will do for {name!r}"
+        return DEFAULT_SIZE, f"any size will do for {names[0]!r}"
 
-    def _element_wise_readers(self, name: str) -> Iterator[Declared]:
+    def _element_wise_readers(self, names: Sequence[str]) -> Iterator[tuple[Declared, str]]:
         for layer in self.layers:
-            if isinstance(layer.spec, EQUAL_INPUTS) and name in layer.spec.inputs:
-                yield layer
+            if isinstance(layer.spec, EQUAL_INPUTS):
+                yield from ((layer, name) for name in names if name in layer.spec.inputs)

@@ -133,18 +133,22 @@ class OldNormSpec(NormSpec):
 
         With a scale in the definition file and no power anywhere, the power is 1: there was none at first.
         """
-        given = (
-            params
-            if isinstance(params, OldNormParams)
-            else OldNormParams(scale=None, power=None, dropout=0.0)
-        )
-        scale = given.scale if given.scale is not None else self.scale
-        power = given.power if given.power is not None else self.power
-        if power is None and self.scale is not None:
-            power = 1.0
+        scale, power = self._given(params)
         if scale is None or power is None:
             return None
-        return NormParams(scale=scale, power=power, dropout=given.dropout)
+        return NormParams(scale=scale, power=power, dropout=params.dropout if params else 0.0)
+
+    def lacking(self, params: LayerParams | None) -> str:
+        """Return the key that neither file has."""
+        return "scale" if self._given(params)[0] is None else "pow"
+
+    def _given(self, params: LayerParams | None) -> tuple[float | None, float | None]:
+        """Return scale and power, each None where neither file has it."""
+        scale, power = self.scale, self.power
+        if isinstance(params, OldNormParams):
+            scale = scale if params.scale is None else params.scale
+            power = power if params.power is None else params.power
+        return scale, 1.0 if power is None and self.scale is not None else power
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from convnet_cfg.errors import did_you_mean, join_words
+from convnet_cfg.errors import did_you_mean, join_words, shorten
 
 
 class Kind(NamedTuple):
@@ -64,15 +64,19 @@ MAX_DIGITS = 18
 
 def read_integer(text: str) -> int:
     """Python 2's int(): sign and digits; `1.0`, `1e3` and `0x10` are none."""
-    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text, re.ASCII) or len(text.strip()) > MAX_DIGITS:
+    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text, re.ASCII):
         raise ValueError(text)
+    if len(text.strip()) > MAX_DIGITS:
+        raise OverflowError("too many digits")
     return int(text)
 
 
 def read_number(text: str) -> float:
     """Python 2's float(), so no underscores; infinities and NaN train nothing and are refused."""
-    if "_" in text or not text.isascii() or not math.isfinite(value := float(text)):
+    if "_" in text or not text.isascii() or math.isnan(value := float(text)):
         raise ValueError(text)
+    if math.isinf(value):
+        raise OverflowError("too large")
     return value
 
 
@@ -118,7 +122,8 @@ def read_function(text: str) -> FunctionCall | None:
     match = re.fullmatch(
         r"(?P<module>[^\s.()]+)\.(?P<function>[^\s.()]+)(?:\((?P<arguments>[^()]+)\))?", text
     )
-    if match is None or (match["arguments"] is not None and "" in match["arguments"].split(",")):
+    without_argument = match and match["arguments"] is not None and "" in match["arguments"].split(",")
+    if match is None or without_argument or not text.isprintable():
         raise ValueError(text)
     arguments = tuple(match["arguments"].split(",")) if match["arguments"] else ()
     return FunctionCall(match["module"], match["function"], arguments)
@@ -181,7 +186,7 @@ FLAG = Kind(read_flag, join_words(list(FLAGS)), words=tuple(FLAGS))
 SPARSE = Kind(read_sparse_flag, "true or 1, false or 0", "true or 1, false or 0")
 NAME = Kind(str, "a name", "names")
 SOURCE = Kind(read_source, "a layer or layer[matrix number]", "layers or layer[matrix number]")
-FUNCTION = Kind(read_function, "module.function or module.function(a,b)")
+FUNCTION = Kind(read_function, "module.function or module.function(a,b) (no dot in module)")
 
 
 def read_value(kind: Kind, name: str, text: str) -> Any:
@@ -191,7 +196,7 @@ def read_value(kind: Kind, name: str, text: str) -> Any:
     except (ValueError, OverflowError) as error:
         if isinstance(error, ExplainedError):
             raise
-        hint = did_you_mean(text, kind.words)
+        hint = did_you_mean(text, kind.words) or _excess(error)
         raise ExplainedError(f"{name} must be {kind.expected}, got {shorten(text)!r}{hint}") from None
 
 
@@ -206,15 +211,21 @@ def read_list(kind: Kind, name: str, text: str) -> tuple[Any, ...]:
             which = f" (value {number} of {len(items)})" if len(items) > 1 else ""
             if isinstance(error, ExplainedError):
                 raise ExplainedError(f"{error}{which}") from None
-            expected = kind.expected if len(items) == 1 else f"a list of {kind.plural or kind.expected}"
-            raise ExplainedError(f"{name} must be {expected}, got {shorten(item)!r}{which}") from None
+            expected = kind.expected if len(items) == 1 else as_list(kind)
+            raise ExplainedError(
+                f"{name} must be {expected}, got {shorten(item)!r}{_excess(error)}{which}"
+            ) from None
     return tuple(values)
+
+
+def as_list(kind: Kind) -> str:
+    """Return the words for a list of values."""
+    return f"a list of {kind.plural or kind.expected}"
+
+
+def _excess(error: Exception) -> str:
+    return f" ({error})" if isinstance(error, OverflowError) else ""
 
 
 class ExplainedError(ValueError):
     """A ValueError whose text is the whole message for the user."""
-
-
-def shorten(text: str, width: int = 60) -> str:
-    """Return the text, its middle left out where it is longer than `width`."""
-    return text if len(text) <= width else f"{text[: width // 2]}...{text[-width // 4 :]}"

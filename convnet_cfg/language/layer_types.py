@@ -228,7 +228,7 @@ class PoolSpec(ImageSpec):
                 f"some windows lie wholly outside the image of side {image.side}: they start at {self.start} "
                 f"to {self.last_start(image.side)} and are {self.size} wide; "
                 "they would give -2e38 (max) or NaN (avg)",
-                "outputsX",
+                "outputsX" if self.outputs else "start",
             )
         return Image(image.channels, side)
 
@@ -347,7 +347,7 @@ class BlurSpec(ImageSpec):
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
         """The shape of the input."""
         if self.deviation == 0:
-            report.error("stdev must not be 0", "stdev")
+            report.error("stdev must be a number other than 0", "stdev")
         fits = check_range(report, "filterSize", self.size, 3, image.side, "the side of the image")
         return image if fits else None
 

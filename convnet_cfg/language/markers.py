@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from convnet_cfg.errors import Place, Problem
+from convnet_cfg.errors import Place, Problem, printable, shorten
 from convnet_cfg.language.dialects import (
     ALEXNET,
     DROPCONNECT,
@@ -55,21 +55,23 @@ class Marker(NamedTuple):
     finder: Finder
 
 
-def _entries(sections: Sections) -> Iterator[tuple[Section, str, Entry]]:
+def _entries(sections: Sections, *keys: str) -> Iterator[tuple[Section, Entry]]:
     for section in sections.values():
-        for key, entry in section.all_entries().items():
-            yield section, key, entry
+        for key in keys:
+            if (entry := section.find(key)) is not None:
+                yield section, entry
 
 
 def _type_of(section: Section) -> str:
-    entry = section.all_entries().get("type")
+    entry = section.find("type")
     return entry.text if entry else ""
 
 
 def _has_keys(layers: Sections, if_any: str | None, unless_any: str | None) -> bool:
     """Return whether some layer has the key `if_any`, and none has `unless_any`."""
-    present = {key for _, key, _ in _entries(layers)}
-    return unless_any not in present and (if_any is None or if_any in present)
+    return (if_any is None or any(_entries(layers, if_any))) and not (
+        unless_any and any(_entries(layers, unless_any))
+    )
 
 
 def _words(kind: str, names: tuple[str, ...], *conditions: str) -> str:
@@ -92,8 +94,8 @@ def types(*names: str, if_any: str | None = None, unless_any: str | None = None)
     def find(layers: Sections, params: Sections) -> Found | None:
         if not _has_keys(layers, if_any, unless_any):
             return None
-        for section, key, entry in _entries(layers):
-            if key == "type" and entry.text in names:
+        for section, entry in _entries(layers, "type"):
+            if entry.text in names:
                 return Found(f"type={entry.text}", entry.value_place, section.name)
         return None
 
@@ -108,8 +110,8 @@ def keys(
     def find(layers: Sections, params: Sections) -> Found | None:
         if not _has_keys(layers, if_any, unless_any):
             return None
-        for section, key, entry in _entries(layers):
-            if key in names and (of is None or _type_of(section) in of):
+        for section, entry in _entries(layers, *names):
+            if of is None or _type_of(section) in of:
                 return Found(entry.key, entry.place, section.name)
         return None
 
@@ -120,8 +122,8 @@ def values(key_name: str, pattern: str, *examples: str) -> Finder:
     """Find a value of the definition file that matches a pattern; the examples are for readers."""
 
     def find(layers: Sections, params: Sections) -> Found | None:
-        for section, key, entry in _entries(layers):
-            if key == key_name and re.match(pattern, entry.text):
+        for section, entry in _entries(layers, key_name):
+            if re.match(pattern, entry.text):
                 return Found(f"{entry.key}={entry.text}", entry.value_place, section.name)
         return None
 
@@ -135,11 +137,11 @@ def param_keys(*names: str, pattern: str = "", of: tuple[str, ...] | None = None
     """
 
     def find(layers: Sections, params: Sections) -> Found | None:
-        for section, key, entry in _entries(params):
+        for section, entry in _entries(params, *names):
             layer = layers.get(section.name.removesuffix("_neuron"))
             if layer is None or (of is not None and _type_of(layer) not in of):
                 continue
-            if key in names and re.search(pattern, entry.text):
+            if re.search(pattern, entry.text):
                 return Found(entry.key, entry.place, section.name)
         return None
 
@@ -150,16 +152,15 @@ def keys_anywhere(*names: str) -> Finder:
     """Find a key of either file, even where it has no effect: the author's program had it."""
 
     def find(layers: Sections, params: Sections) -> Found | None:
-        for section, key, entry in (*_entries(params), *_entries(layers)):
-            if key in names:
-                return Found(entry.key, entry.place, section.name)
+        for section, entry in (*_entries(params, *names), *_entries(layers, *names)):
+            return Found(entry.key, entry.place, section.name)
         return None
 
     return Finder(_words("key", names, "in either file, also where it has no effect"), find)
 
 
 NORMS = ("rnorm", "cnorm", "cmrnorm")
-AX_SCHEDULE = r"^\w+$|^\w+\[[^\]]*\w+=[^\]]*\]$|^j?dexp"
+AX_SCHEDULE = r"^\w+$|^\w+\[[^\]=]*\w=[^\]]*\]$|^j?dexp"
 WITH_AX_SCHEDULE = "with a name, `name[key=value,...]`, or `dexp...`, `jdexp...`"
 NO_AX_SCHEDULE = rf"^(?!{AX_SCHEDULE})"
 RANDOM_FEATURES = Refusal(
@@ -227,7 +228,7 @@ def recognize(layers: Sections, params: Sections) -> tuple[Dialect, str] | Probl
             continue
         if isinstance(marker.dialect, Dialect):
             place = f"{found.place.file}:{found.place.line}"
-            return marker.dialect, f"{found.section} has {found.what} ({place})"
-        message = f"not supported: {found.what} ({marker.dialect.title}): {marker.dialect.reason}"
+            return marker.dialect, printable(f"{shorten(found.section)} has {shorten(found.what)} ({place})")
+        message = f"not supported: {shorten(found.what)} ({marker.dialect.title}): {marker.dialect.reason}"
         return Problem(found.place, found.section, message)
     return V1, "only v1 keys"

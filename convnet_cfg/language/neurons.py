@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from convnet_cfg.errors import did_you_mean
-from convnet_cfg.language.kinds import ExplainedError, Kind, shorten
+from convnet_cfg.errors import did_you_mean, shorten
+from convnet_cfg.language.kinds import ExplainedError, Kind
 
 
 class NeuronType(NamedTuple):
@@ -100,17 +100,20 @@ NEURONS: Mapping[str, NeuronType] = {
 
 
 class NumberSyntax(NamedTuple):
-    """How the numbers of an activation may be written."""
+    """How the numbers of an activation may be written, and the words for that."""
 
     brackets: re.Pattern[str]
     values: re.Pattern[str]
+    expected: str
 
 
 IN_BRACKETS = re.compile(r"(?P<name>[A-Za-z0-9_]+) *\[(?P<values>[^\]]*)\] *$")
 IN_ANY_BRACKETS = re.compile(r"(?P<name>[A-Za-z0-9_]+) *[\[(](?P<values>[^\])]*)[\])] *$")
-V1_SYNTAX = NumberSyntax(IN_BRACKETS, re.compile(r"[0-9,.\se-]*", re.ASCII))
-V2_SYNTAX = NumberSyntax(IN_BRACKETS, re.compile(r"[0-9,.\s-]*", re.ASCII))
-HISTORIC_SYNTAX = NumberSyntax(IN_ANY_BRACKETS, V1_SYNTAX.values)
+V1_SYNTAX = NumberSyntax(IN_BRACKETS, re.compile(r"[0-9,.\se-]*", re.ASCII), "numbers such as 0.1 or 1e-1")
+V2_SYNTAX = NumberSyntax(
+    IN_BRACKETS, re.compile(r"[0-9,.\s-]*", re.ASCII), "numbers such as 0.1, without an exponent"
+)
+HISTORIC_SYNTAX = V1_SYNTAX._replace(brackets=IN_ANY_BRACKETS)
 
 
 def usage(name: str, neuron: NeuronType) -> str:
@@ -130,7 +133,7 @@ def neuron_kind(
         neuron = _parse(text, syntax)
         expected = neurons.get(neuron.name) if neuron else None
         if neuron is None or expected is None or len(neuron.parameters) != len(expected.parameters):
-            raise ExplainedError(_explain(text, neurons, known))
+            raise ExplainedError(_explain(text, neurons, known, syntax))
         _check(neuron, expected)
         return neuron
 
@@ -161,8 +164,9 @@ def _parse(text: str, syntax: NumberSyntax) -> Neuron | None:
     return Neuron(match["name"], values, text) if all(map(math.isfinite, values)) else None
 
 
-def _explain(text: str, neurons: Mapping[str, NeuronType], known: list[str]) -> str:
+def _explain(text: str, neurons: Mapping[str, NeuronType], known: list[str], syntax: NumberSyntax) -> str:
     name = text.split("[")[0].split("(")[0].strip()
     if name in neurons:
-        return f"neuron {shorten(text)!r} must be written {usage(name, neurons[name])}"
+        numbers = f" with {syntax.expected}" if neurons[name].parameters else ""
+        return f"neuron {shorten(text)!r} must be written {usage(name, neurons[name])}{numbers}"
     return f"neuron must be one of {', '.join(known)}, got {shorten(text)!r}{did_you_mean(name, neurons)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from convnet_cfg.errors import Place, Problem, Severity, did_you_mean
+from convnet_cfg.errors import Place, Problem, Severity, did_you_mean, join_words
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared, definition_keys
 from convnet_cfg.language.dialects import Dialect
@@ -20,6 +20,7 @@ from convnet_cfg.language.params import LayerParams, WeightParams, no_decay
 from convnet_cfg.language.spec import REQUIRED, Report, declared_keys, key_names, read_spec
 from convnet_cfg.language.unknown_keys import check_defaults, check_keys
 from convnet_cfg.language.weight_types import WeightSpec
+from convnet_cfg.language.wiring import MAX_HINTS
 
 
 def read_parameters(
@@ -34,10 +35,10 @@ def read_parameters(
     reader = _Reader(sections, file, dialect, problems)
     found = {layer.name: reader.layer(layer) for layer in declarations.values()}
     found |= {name: reader.activation(name) for name in activations.values()}
-    for section in sections.values():
-        if section.name not in found:
-            hint = did_you_mean(section.name, found)
-            Report(problems, section).warning(f"no such layer in the definition file{hint}")
+    strangers = [section for section in sections.values() if section.name not in found]
+    for number, section in enumerate(strangers):
+        hint = did_you_mean(section.name, found) if number < MAX_HINTS else ""
+        Report(problems, section).warning(f"no such layer in the definition file{hint}")
     reader.defaults(declarations, activations)
     _check_frozen(found, file, problems)
     return found
@@ -102,7 +103,9 @@ class _Reader:
     def _merged(self, spec: OldNormSpec, params: LayerParams | None, section: Section) -> LayerParams | None:
         merged = spec.merge(params)
         if params is not None and merged is None:
-            Report(self.problems, section).error("scale or pow is missing in both files")
+            Report(self.problems, section).error(
+                f"{spec.lacking(params)} is missing in both files: expected a number"
+            )
         return merged
 
     def _without_section(self, declared: Declared, spec_type: type[LayerSpec]) -> LayerParams | None:
@@ -121,8 +124,8 @@ def _wanted(spec_type: type[LayerSpec]) -> str:
     needed = [key.name for key in keys.values() if key.default is REQUIRED]
     if issubclass(spec_type, OldNormSpec):
         needed = ["scale", "pow"]
-    optional = [key.name for field, key in keys.items() if field not in vars(LayerParams)]
-    return ", ".join(needed) or f"one, if empty ({', '.join(optional)} have defaults)"
+    optional = [key.name for field, key in keys.items() if field not in declared_keys(LayerParams)]
+    return ", ".join(needed) or f"one, even if empty ({join_words(optional, 'and')} may be left away)"
 
 
 def _check_frozen(found: Mapping[str, LayerParams | None], file: str, problems: list[Problem]) -> None:

@@ -239,6 +239,10 @@ class ConvPeriodicParams(Spread, PeriodicParams):
         )
 
 
+# Its own rule of adapting rates divided by the root of a difference that it did not square.
+NO_SUPER_EPSILON = one_of(0.0, convert=read_number)._replace(expected="0 (its rule is not supported)")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AlexNetParams(BoundedParams):
     """The weights of the 2012 AlexNet program: the shape of the schedule stands beside the rates."""
@@ -262,10 +266,9 @@ class AlexNetParams(BoundedParams):
         default=Schedule(1.0),
         doc="How the learning rate of the biases changes with progress; its base is `epsB`.",
     )
-    # Its own rule of adapting rates divided by the root of a difference that it did not square.
     super_epsilon: float = key(
         "superEps",
-        one_of(0.0, convert=read_number),
+        NO_SUPER_EPSILON,
         default=0.0,
         doc="0: the rule of update that other values chose is not supported.",
     )

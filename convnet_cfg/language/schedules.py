@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from convnet_cfg.errors import did_you_mean
+from convnet_cfg.errors import did_you_mean, shorten
 from convnet_cfg.language.kinds import (
     INTEGER,
     NUMBER,
@@ -18,7 +18,6 @@ from convnet_cfg.language.kinds import (
     Kind,
     read_number,
     read_value,
-    shorten,
 )
 
 
@@ -130,7 +129,7 @@ V2_SCHEDULES: Mapping[str, ScheduleType] = {
 }
 
 # One parameter more than those of v2, which came to nothing: noise on the rate.
-NO_NOISE = Kind(lambda text: _refuse_noise(read_number(text)), "0")
+NO_NOISE = Kind(lambda text: _refuse_noise(read_number(text)), "0 (noise on rates is not supported)")
 AX_SCHEDULES: Mapping[str, ScheduleType] = {
     "linear": V2_SCHEDULES["linear"],
     "exp": V2_SCHEDULES["exp"],
@@ -161,6 +160,14 @@ DECIMAL = re.compile(r"(?:[0-9]*\.)?[0-9]+", re.ASCII)
 WITH_ARGUMENTS = re.compile(r"(?P<name>\w+)\s*\[(?P<arguments>.*)\]\s*", re.ASCII | re.DOTALL)
 
 
+CUT_OFF = "the schedule {!r} is cut off: its values are separated by ';' without a blank before it"
+
+
+def _is_cut_off(text: str) -> bool:
+    """Return whether a schedule ends early: a comma begins a new value, a blank and `;` a comment."""
+    return "[" in text and "]" not in text
+
+
 def constant_kind() -> Kind:
     """Return the kind of a rate that is a plain number, as in v1."""
     return Kind(lambda text: Schedule(read_number(text)), NUMBER.expected, NUMBER.plural)
@@ -168,14 +175,17 @@ def constant_kind() -> Kind:
 
 def schedule_kind(schedules: Mapping[str, ScheduleType]) -> Kind:
     """Return the kind of a rate in the way of v2: a plain decimal, or `name[base=b;key=value]`."""
-    forms = ", ".join(f"{name}[{';'.join(('base', *type.parameters))}]" for name, type in schedules.items())
-    expected = f"a decimal number such as 0.001, or one of {forms}"
+    forms = [
+        f"{name}[{';'.join(f'{key}=' for key in ('base', *type.parameters))}]"
+        for name, type in schedules.items()
+    ]
+    expected = f"a decimal number such as 0.001 (no sign, no exponent), or one of {', '.join(forms)}"
 
     def convert(text: str) -> Schedule:
         if DECIMAL.fullmatch(text):
             return Schedule(read_number(text))
         if (match := WITH_ARGUMENTS.fullmatch(text)) is None:
-            raise ValueError(text)
+            raise ExplainedError(CUT_OFF.format(shorten(text))) if _is_cut_off(text) else ValueError(text)
         name, type = _find(match["name"], schedules)
         base, *values = _arguments(name, {"base": NUMBER, **type.parameters}, match["arguments"].split(";"))
         return Schedule(base, name, type, tuple(values))

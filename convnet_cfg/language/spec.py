@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from convnet_cfg.errors import ConfigError, Place, Problem, Severity, did_you_mean
 from convnet_cfg.language.grammar import Entry, Section
-from convnet_cfg.language.kinds import ExplainedError, Kind, Syntax, read_list, read_value
+from convnet_cfg.language.kinds import ExplainedError, Kind, Syntax, as_list, read_list, read_value
 
 REQUIRED: Any = dataclasses.MISSING
 
@@ -110,7 +111,7 @@ class Report:
         self.problems.append(Problem(entry.place, self.section.name, message, severity, ignored))
 
     def _place(self, key: str | None) -> Place:
-        entry = self.section.all_entries().get(key.lower()) if key else None
+        entry = self.section.find(key) if key else None
         return entry.value_place if entry else self.section.place
 
 
@@ -125,8 +126,13 @@ class _Unread:
 UNREAD = _Unread()
 
 
-def declared_keys(declarations: type[Any]) -> dict[str, Key]:
+def declared_keys(declarations: Any) -> Mapping[str, Key]:
     """Return the declarations of a dataclass by field name."""
+    return _declared_keys(declarations)
+
+
+@cache
+def _declared_keys(declarations: Any) -> Mapping[str, Key]:
     return {field.name: field.metadata["key"] for field in dataclasses.fields(declarations) if field.metadata}
 
 
@@ -201,9 +207,9 @@ class _Reader:
         if declared.default is not REQUIRED:
             return self.default(declared)
         hint = did_you_mean(declared.name, self.strangers).replace("did you mean", "is it meant by")
-        self.report.error(
-            f"{declared.name} is missing: expected {kind.expected}{declared.missing_hint}{hint}"
-        )
+        several = declared.is_list or (declared.per_input and self.inputs not in (None, 1))
+        expected = as_list(kind) if several else kind.expected
+        self.report.error(f"{declared.name} is missing: expected {expected}{declared.missing_hint}{hint}")
         return UNREAD
 
     def default(self, declared: Key) -> Any:
@@ -221,10 +227,12 @@ class _Reader:
         inputs = self.inputs
         if not declared.per_input or inputs is None or len(values) == inputs:
             return values
-        if len(values) == 1 and declared.broadcasts and self.dialect.broadcasts:
+        broadcasts = declared.broadcasts and self.dialect.broadcasts
+        if len(values) == 1 and broadcasts:
             return values * inputs
+        one = " (1 would do for all)" if broadcasts and inputs > 1 else ""
         raise ExplainedError(
-            f"{declared.name} has {count(len(values), 'value')} for {count(inputs, 'input')}"
+            f"{declared.name} has {count(len(values), 'value')} for {count(inputs, 'input')}{one}"
         )
 
 

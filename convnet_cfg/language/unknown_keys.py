@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from convnet_cfg.errors import Problem, Severity, did_you_mean
+from convnet_cfg.errors import Problem, Severity, did_you_mean, shorten
 from convnet_cfg.language.dialects import DEAD_KEYS, DIALECTS, Dialect
 from convnet_cfg.language.grammar import Section, default_section
-from convnet_cfg.language.kinds import shorten
 from convnet_cfg.language.spec import Report
 
 

@@ -27,7 +27,15 @@ from convnet_cfg.language.params import (
     PeriodicParams,
     SumParams,
 )
-from convnet_cfg.language.shapes import Image, Input, MatrixShape, Output, check_range, image_output
+from convnet_cfg.language.shapes import (
+    Image,
+    Input,
+    MatrixShape,
+    Output,
+    ceil_divided,
+    check_range,
+    image_output,
+)
 from convnet_cfg.language.spec import Report, key
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 
@@ -166,19 +174,19 @@ class ChannelPoolSpec(ImageSpec):
         if self.start > 0:
             report.error(f"start must be an integer <= 0, got {self.start}", "start")
             return None
-        covered = self.start + (self.outputs - 1) * self.stride + self.size
-        if fits and covered < image.channels:
+        if not fits:
+            return None
+        uncovered = image.channels - self.start - self.size
+        if (least := 1 + ceil_divided(uncovered, self.stride)) > self.outputs:
             report.error(
-                f"outputs={self.outputs} covers {max(covered, 0)} of {image.channels} channels", "outputs"
+                f"outputs must be an integer >= {least} (to cover {image.channels} channels), "
+                f"got {self.outputs}",
+                "outputs",
             )
             return None
-        if (
-            fits
-            and self.start <= -self.size
-            or self.start + (self.outputs - 1) * self.stride >= image.channels
-        ):
+        if self.start <= -self.size or self.start + (self.outputs - 1) * self.stride >= image.channels:
             report.suspect("some windows have no channel: they would give -2e38", "outputs")
-        return Image(self.outputs, image.side) if fits else None
+        return Image(self.outputs, image.side)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,6 +290,8 @@ class CropSpec(ImageSpec):
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
         """`channels` channels of `sizeX` x `sizeX`, which must lie within the image."""
+        if not check_range(report, "sizeX", self.size, 1, image.side, "the side of the image"):
+            return None
         limit = f"the image has side {image.side}, the part {self.size}"
         fits = check_range(report, "startX", self.first_column, 0, image.side - self.size, limit)
         if self.first_row is not None:

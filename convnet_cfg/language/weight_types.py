@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from convnet_cfg.errors import Severity
+from convnet_cfg.errors import Severity, join_words
 from convnet_cfg.language.kinds import (
     FLAG,
     FUNCTION,
@@ -82,8 +82,10 @@ class WeightSpec(LayerSpec):
         )
         for limit in limits:
             if limit.least_spread > limit.most_spread:
-                bounds = f"wcNormMin={limit.least_spread:g} and wcNormMax={limit.most_spread:g}"
-                report.error(f"{bounds} must be in order", "wcNormMin")
+                report.error(
+                    f"wcNormMin must be at most wcNormMax={limit.most_spread:g}, got {limit.least_spread:g}",
+                    "wcNormMin",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,8 +210,11 @@ class FilterSpec(WeightSpec):
             Image(self.total_filters(index), side) for index, side in enumerate(sides) if side is not None
         )
         if len(made) > 1:
-            each = ", ".join(f"{image.channels} filters on {image.side} x {image.side}" for image in made)
-            report.error(f"the inputs must give one output grid and number of filters, not {each}", "inputs")
+            each = [f"{image.channels} filters on {image.side} x {image.side}" for image in made]
+            report.error(
+                f"the inputs must give one output grid and number of filters, not {join_words(each, 'and')}",
+                "inputs",
+            )
             return None
         return image_output(next(iter(made)))
 
@@ -241,10 +246,12 @@ class FilterSpec(WeightSpec):
             )
             return None
         side = self.output_side(image.side, index)
-        covered = self.strides[index] * (side - 1) + self.sizes[index] - self.paddings[index]
-        if covered < image.side:
+        uncovered = image.side + self.paddings[index] - self.sizes[index]
+        if (least := 1 + ceil_divided(uncovered, self.strides[index])) > side:
             report.error(
-                f"modulesX={side} covers {covered} of the {image.side} rows of {source.name!r}", "modulesX"
+                f"modulesX must be an integer >= {least} (to cover the side of {source.name!r}, "
+                f"{image.side}), got {side}",
+                "modulesX",
             )
             return None
         return side

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convnet_cfg.errors import Problem, Severity, did_you_mean, suggest
+from convnet_cfg.errors import Problem, Severity, join_words, shorten, suggest
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared
 from convnet_cfg.language.dialects import Dialect
-from convnet_cfg.language.kinds import shorten
-from convnet_cfg.language.layer_types import DataSpec, LayerSpec
+from convnet_cfg.language.layer_types import MAX_DATA_INDEX, DataSpec, LayerSpec
 from convnet_cfg.language.network import Matrix
 from convnet_cfg.language.shapes import Input, Output
-from convnet_cfg.language.sharing import Sharer, resolve_sources
+from convnet_cfg.language.sharing import Borrower, Sharer, resolve_sources
 from convnet_cfg.language.spec import Report, count
 from convnet_cfg.language.weight_types import WeightSpec
 
 DataDims = Callable[[int], int | None]
+
+MAX_VALUES = 10**12
+MAX_HINTS = 20  # names that are compared with all others: hundreds of them would take seconds
 
 
 @dataclass
@@ -76,6 +78,8 @@ class _Wiring:
         self.problems = problems
         self.layers: dict[str, Wired] = {}
         self.meant: set[str] = set()  # what inputs that are not there probably mean
+        self.hints = 0
+        self.sharers: dict[str, Sharer] = {}  # the same layers, as those that share matrices see them
 
     def add(self, declared: Declared) -> None:
         """Connect the next layer."""
@@ -89,6 +93,8 @@ class _Wiring:
             layer.trainable = True
             layer.matrices = self._matrices(layer, declared.spec, layer.inputs, layer.output, report)
         self.layers[declared.name] = layer
+        matrices = layer.matrices if layer.output is not None else None
+        self.sharers[declared.name] = Sharer(declared.type, declared.spec, matrices, layer.devices)
 
     def _devices(self, declared: Declared) -> tuple[int, ...]:
         """Return where a layer is: without a place of its own, where its first input is."""
@@ -107,7 +113,6 @@ class _Wiring:
     def _source(self, name: str, layer: Wired, report: Report) -> Wired | None:
         source = self.layers.get(name)
         if source is None:
-            self.meant.add(suggest(name, self.layers) or name)
             report.error(f"input {shorten(name)!r} is not defined above{self._why(name, layer)}", "inputs")
         elif source.declared.is_cost:
             report.error(f"input {shorten(name)!r} is a cost and has no output", "inputs")
@@ -122,7 +127,10 @@ class _Wiring:
             return ": it is this layer"
         if name in self.declarations:
             return ": it is defined further down"
-        return did_you_mean(name, self.layers)
+        self.hints += 1
+        nearest = suggest(name, self.layers) if self.hints <= MAX_HINTS else None
+        self.meant.add(nearest or name)
+        return f" (did you mean {nearest!r}?)" if nearest else ""
 
     def _output(
         self, layer: Wired, spec: LayerSpec, inputs: tuple[Input, ...], report: Report
@@ -130,26 +138,33 @@ class _Wiring:
         if isinstance(spec, DataSpec):
             dim = self.data_dims(spec.data_index)
             if dim is None:
-                report.error(f"the data have no matrix {spec.data_index}", "dataIdx")
+                report.error(f"the data have no matrix {spec.data_index}{self._matrix_numbers()}", "dataIdx")
             return spec.output_of(dim, report) if dim is not None else None
         if not spec.differentiable and layer.trainable:
             report.error(f"type={spec.type_name} passes no gradient: no layer below may have weights")
         output = spec.output(inputs, report)
         if isinstance(spec, CostSpec):
             self._check_classes(spec.classes(inputs), report)
-            self._check_children(spec, report)
+            self._check_children(layer, spec, report)
+        if output is not None and output.size > MAX_VALUES:
+            report.error(f"{output.size:,} values for each case are more than any machine holds")
+            return None
         return output
+
+    def _matrix_numbers(self) -> str:
+        known = [index for index in range(MAX_DATA_INDEX + 1) if self.data_dims(index) is not None]
+        return f", only {join_words(list(map(str, known)), 'and')}" if known else ""
 
     def _check_classes(self, given: int | None, report: Report) -> None:
         if None not in (given, self.classes) and given != self.classes:
-            report.error(f"this cost is for {given} classes, the data have {self.classes}")
+            report.error(f"this cost is for {given} classes, the data have {self.classes}", "inputs")
 
-    def _check_children(self, spec: CostSpec, report: Report) -> None:
+    def _check_children(self, layer: Wired, spec: CostSpec, report: Report) -> None:
         for name in spec.children:
             child = self.layers.get(name)
             if child is None:
                 report.error(
-                    f"child {shorten(name)!r} is not defined above{did_you_mean(name, self.layers)}",
+                    f"child {shorten(name)!r} is not defined above{self._why(name, layer)}",
                     "children",
                 )
             elif child.declared.type and child.declared.type != spec.type_name:
@@ -164,15 +179,8 @@ class _Wiring:
         )
         if not any(spec.sources):
             return matrices
-        above = {
-            other.name: Sharer(
-                other.declared.type,
-                other.declared.spec,
-                other.matrices if other.output is not None else None,
-            )
-            for other in self.layers.values()
-        }
-        return resolve_sources(layer.name, spec, matrices, above, report)
+        borrower = Borrower(layer.name, spec, layer.devices, lambda name: self._why(name, layer))
+        return resolve_sources(borrower, matrices, self.sharers, report)
 
     def check_use(self, severity: Severity) -> None:
         """Report layers that no other layer reads; costs need no reader."""

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
-from convnet_cfg.errors import ConfigError, Place, Problem, UsageError, did_you_mean
-from convnet_cfg.language.kinds import ExplainedError, Kind, read_value, shorten
+from convnet_cfg.errors import ConfigError, Place, Problem, UsageError, did_you_mean, shorten
+from convnet_cfg.language.kinds import ExplainedError, Kind, read_value
 
 NO_DEFAULT: Any = dataclasses.MISSING
 PLAIN_TAGS = frozenset(

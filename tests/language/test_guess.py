@@ -94,3 +94,15 @@ def test_where_nothing_fits_it_says_so(guess):
         "--data-dims was not given, and no usual size is accepted: "
         "the problems are those with 3072,1 (3 channels of 32 x 32)"
     )
+
+
+def test_values_of_a_case_are_no_images(guess):
+    found = guess("[gate]\ntype=data\ndataIdx=1\n[cost]\ntype=cost.gsum2\ninputs=gate,data\n")
+    assert found.fits
+    assert found.dims == (3072, 1)
+
+
+def test_a_problem_that_no_size_solves_leaves_the_likeliest(guess):
+    found = guess(conv(3) + LABELS + "[unread]\ntype=softmax\ninputs=fc\n")
+    assert not found.fits
+    assert found.dims == (3072, 1)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from convnet_cfg.errors import shorten
 from convnet_cfg.language.kinds import (
     FLAG,
     FUNCTION,
@@ -17,7 +18,6 @@ from convnet_cfg.language.kinds import (
     one_of,
     read_list,
     read_value,
-    shorten,
 )
 
 

@@ -173,7 +173,7 @@ def test_the_number_of_classes(load, problems):
     """
     assert load(text, data_dims=(10, 1), classes=10).classes == {"cost": 10}
     assert problems(text, data_dims=(10, 1), classes=12) == ["this cost is for 10 classes, the data have 12"]
-    assert problems(text, data_dims=(10,)) == ["the data have no matrix 1"]
+    assert problems(text, data_dims=(10,)) == ["the data have no matrix 1, only 0"]
 
 
 def test_every_layer_type_is_tried_here_or_in_the_messages():

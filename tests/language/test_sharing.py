@@ -2,7 +2,9 @@
 
 import pytest
 
+from convnet_cfg.errors import Severity
 from convnet_cfg.language.kinds import SourceRef
+from convnet_cfg.language.wiring import MAX_HINTS
 
 CHAIN = """
 [data]
@@ -159,3 +161,58 @@ def test_ninety_nine_clashes_are_the_limit(load, problems, clashes, fits):
         assert problems(text) == [
             "every name from 'a_neuron' to 'a_neuron.99' is taken: the activation needs one"
         ]
+
+
+DEVICES = """
+[data]
+type=data
+dataIdx=0
+[a]
+type=fc
+inputs=data
+outputs=8
+initW=0.1
+{}
+[b]
+type=fc
+inputs=data
+outputs=8
+initW=0.1
+weightSource=a
+{}
+[other]
+type={}
+inputs=a
+[cost]
+type=cost.sum2
+inputs=b
+[last]
+type=cost.sum2
+inputs=other
+"""
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "type", "noted"),
+    [
+        ("gpu=0", "gpu=0", "concat", False),
+        ("gpu=0,1", "gpu=2,3", "concat", True),
+        ("gpu=0", "gpu=1", "hs\nkeep=0.5", True),
+        ("gpu=0", "", "hs\nkeep=0.5", True),
+    ],
+)
+def test_sharing_between_as_many_devices(load, theirs, ours, type, noted):
+    remarks = load(DEVICES.format(theirs, ours, type)).remarks
+    notes = [problem.message for problem in remarks if problem.severity is Severity.NOTE]
+    assert notes == ["weightSource is on another device: the GPU program refused to share"] * noted
+
+
+def test_only_the_first_wrong_names_are_compared_with_the_others(problems):
+    layers = "".join(f"[b{n}]\ntype=cost.sum2\ninputs=daat\n" for n in range(MAX_HINTS + 5))
+    found = problems("[data]\ntype=data\ndataIdx=0\n[cost]\ntype=cost.sum2\ninputs=data\n" + layers)
+    hint = " (did you mean 'data'?)"
+    assert (
+        found
+        == ["input 'daat' is not defined above" + hint] * MAX_HINTS
+        + ["input 'daat' is not defined above"] * 5
+    )

@@ -140,8 +140,8 @@ def test_numbers_of_replicas(load, a, b, counts):
     ("a", "b", "message"),
     [
         ("0,0", "0", "gpu must be different devices, got 0, 0"),
-        ("0,1,2", "0,1", "2 devices do not divide those of the inputs: 'a' has 3"),
-        ("0", "0,1", "2 devices do not divide those of the inputs: 'a' has 1"),
+        ("0,1,2", "0,1", "2 devices must divide the number of those of the inputs: 'a' is on 3"),
+        ("0", "0,1", "2 devices must divide the number of those of the inputs: 'a' is on 1"),
     ],
 )
 def test_replicas_that_cannot_work_together(problems, a, b, message):
