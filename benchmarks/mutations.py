@@ -21,13 +21,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from benchmarks.mutators import MUTATORS, Draft, Lines, junk
 from convnet_cfg.errors import ConfigError, Problem, Severity, UsageError
-from convnet_cfg.language import MODES, Network, Reading, build_network, guess_dims, read_pair
+from convnet_cfg.language import (
+    MODES,
+    Network,
+    Reading,
+    build_network,
+    guess_dims,
+    read_pair,
+    refused_decay,
+    refused_functions,
+)
 from convnet_cfg.language.describe import describe
+from convnet_cfg.language.layout import bias_layout, kernel_layout
+from convnet_cfg.language.schedules import Progress
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = (ROOT / "tests" / "corpus" / "seeds", ROOT / "layers")
@@ -213,6 +225,7 @@ def _check(case: Case, layers: Path, params: Path, clock: Clock) -> Network | No
             network = None
         else:
             _examine_description(network, clock.time(describe, network), lengths)
+            _examine_network(network)
     return network
 
 
@@ -224,6 +237,27 @@ def _examine_description(network: Network, values: dict[str, Any], lengths: Mapp
         raise Unacceptable(f"not for a terminal: {described['recognized_by']!r}")
     for problem in network.remarks:
         _examine_problem(problem, lengths)
+
+
+def _examine_network(network: Network) -> None:
+    """Raise Unacceptable unless the network can be worked with."""
+    outputs = {layer.name: layer.output for layer in network.layers}
+    for layer in network.layers:
+        if any(outputs[source.name] != source.output or source.output.size < 1 for source in layer.inputs):
+            raise Unacceptable(f"{layer.name} does not get what its inputs give")
+    for owned in network.owned():
+        bias = owned.input is None
+        layout = bias_layout(owned.layer) if bias else kernel_layout(owned.layer, owned.input)
+        if not prod(layout.axes) == prod(layout.shape) == owned.matrix.size > 0:
+            raise Unacceptable(f"{owned.name} is {tuple(owned.matrix.shape)}, but laid out {layout}")
+        if owned.matrix.rule is not None:
+            for progress in (0.0, 0.3, 1.0):
+                if not isfinite(owned.matrix.rule.schedule.rate(Progress(progress, epochs=10))):
+                    raise Unacceptable(f"{owned.name} has an infinite rate")
+    refused_decay(network, "decoupled-matched")
+    refused_functions(network, ())
+    if not network.labels <= outputs.keys() or not network.child_costs <= outputs.keys():
+        raise Unacceptable("labels or children that are not there")
 
 
 def _examine(error: ConfigError | UsageError, lengths: Mapping[str, int]) -> None:
@@ -263,7 +297,7 @@ class Summary:
     def add(self, outcome: Outcome) -> None:
         """Take another case in."""
         self.results[outcome.result] += 1
-        self.dialects[outcome.dialect] += outcome.result == ACCEPTED
+        self.dialects.update([outcome.dialect] if outcome.result == ACCEPTED else [])
         self.seconds += outcome.seconds
         self.slowest = sorted([*self.slowest, outcome], key=lambda each: -each.seconds)[:3]
         self.failures += [outcome] if outcome.result == FAILED else []

@@ -17,7 +17,6 @@ from convnet_cfg.language.spec import key_names
 
 Lines = list[str]
 
-SPECS = [spec for dialect in DIALECTS.values() for spec in dialect.layer_types.values()]
 TYPES = sorted({name for dialect in DIALECTS.values() for name in (*dialect.layer_types, *dialect.refused)})
 KEYS = sorted(
     {
@@ -43,6 +42,11 @@ SCHEDULE_TEXTS = [
     *("dexp[base=0.1;tgtFactor=250;numSteps=4]", "dexp[base=0.1;numSteps=4;tgtFactor=250]"),
     *("texp[base=0.1;tau=1e-300;stepsPerEpoch=99999999]", "dexp[base=1e308;tgtFactor=5e-324;numSteps=0]"),
     *("jdexp[tgtFactor=250,noiseStdev=0,numSteps=4]", "linear[tgtFactor=1,noiseStdev=1]", "default", "exp["),
+    *(
+        "exp[base=1;tgtFactor=5e-324]",
+        "linear[base=1;tgtFactor=1e-320]",
+        "exp[tgtFactor=1e-320,noiseStdev=0]",
+    ),
     *("const[base=0.1 ;x]", "[base=0.1]", "const[]", "const[base]", "const[=]", "linear[1,1]"),
 ]
 JUNK = [
@@ -52,26 +56,27 @@ JUNK = [
     *("1 0; 0 1", "identity", "x" * 5000, "a.b(" + "1," * 3000 + "1)", "max", "avg", "rand", "# no comment"),
 ]
 REPEATED = [
-    "%(",
-    "%%",
-    "%(x)s",
-    "=",
-    ":",
-    " ",
-    "\t",
-    ",",
-    "[",
-    "]",
-    ";",
-    "x[",
-    "a=",
-    "1,",
-    "-",
-    ".",
-    "(",
-    "a.",
-    "9",
-    "é",
+    *(
+        "%(",
+        "%%",
+        "%(x)s",
+        "=",
+        ":",
+        " ",
+        "\t",
+        ",",
+        "[",
+        "]",
+        ";",
+        "x[",
+        "a=",
+        "1,",
+        "-",
+        ".",
+        "(",
+        "a.",
+        "é",
+    ),
 ]
 WORDS = (NUMBERS, NEURON_TEXTS, SCHEDULE_TEXTS, TYPES, JUNK)
 LINE_STARTS = (" ", "\t", "# ", "; ", "rem ", "[", "]", "=", ":", "%", "\x0c", "\xa0", "x")

@@ -188,7 +188,7 @@ def schedule_kind(schedules: Mapping[str, ScheduleType]) -> Kind:
             raise ExplainedError(CUT_OFF.format(shorten(text))) if _is_cut_off(text) else ValueError(text)
         name, type = _find(match["name"], schedules)
         base, *values = _arguments(name, {"base": NUMBER, **type.parameters}, match["arguments"].split(";"))
-        return Schedule(base, name, type, tuple(values))
+        return _finite(Schedule(base, name, type, tuple(values)))
 
     return Kind(convert, expected, f"rates, each {expected}")
 
@@ -204,9 +204,20 @@ def shape_kind(schedules: Mapping[str, ScheduleType]) -> Kind:
         match = WITH_ARGUMENTS.fullmatch(text)
         name, type = _find(match["name"] if match else text, schedules)
         target, _, *steps = _arguments(name, orders[name], match["arguments"].split(",") if match else [])
-        return Schedule(1.0, name, type, (target, *steps))
+        return _finite(Schedule(1.0, name, type, (target, *steps)))
 
     return Kind(convert, f"default or one of {forms}")
+
+
+def _finite(schedule: Schedule) -> Schedule:
+    """Return the schedule if its rate stays a number: a tiny factor would divide by almost nothing."""
+    try:
+        rates = [schedule.rate(Progress(fraction)) for fraction in (0.0, 1.0)]
+    except OverflowError:
+        rates = [math.inf]
+    if not all(map(math.isfinite, rates)):
+        raise ExplainedError(f"schedule {schedule.name} must lead to rates that are finite numbers")
+    return schedule
 
 
 def _ax_parameters(type: ScheduleType) -> dict[str, Kind]:
