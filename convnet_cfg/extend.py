@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from convnet_cfg.data import DataProvider, register, working_directory_on_path
 from convnet_cfg.errors import UsageError
-from convnet_cfg.language.dialects import DIALECTS, EXTENSIONS
+from convnet_cfg.language.dialect import EXTENSIONS
+from convnet_cfg.language.dialects import DIALECTS
 from convnet_cfg.language.kinds import FLAG, INTEGER, NAME, NUMBER, POSITIVE, Kind, at_least, in_range, one_of
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.neurons import NeuronType

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from convnet_cfg import extend
 from convnet_cfg.cli import main
-from convnet_cfg.language.dialects import DIALECTS, EXTENSIONS
+from convnet_cfg.language.dialect import EXTENSIONS
+from convnet_cfg.language.dialects import DIALECTS
 
 EXAMPLE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
 MODULE = re.search(r"```python\n(.*?)```", EXAMPLE, re.DOTALL)[1]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from convnet_cfg.language.dialects import DIALECTS, Dialect
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import DIALECTS
 
 
 def family(name: str) -> frozenset[str]:

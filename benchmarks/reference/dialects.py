@@ -11,7 +11,8 @@ from benchmarks.reference.dialect_sets import base_of, family
 from benchmarks.reference.keys import rows
 from benchmarks.reference.markdown import as_sentence, bullets, link, names, table
 from convnet_cfg.errors import Severity
-from convnet_cfg.language.dialects import DEAD_KEYS, DIALECTS, Dialect
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import DEAD_KEYS, DIALECTS
 from convnet_cfg.language.markers import MARKERS, recognize
 from convnet_cfg.language.neurons import NumberSyntax
 from convnet_cfg.language.spec import Ignored, declared_keys

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.reference.dialect_sets import in_words
 from benchmarks.reference.markdown import link, names, prose, table
-from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.kinds import Syntax
 from convnet_cfg.language.params import DECAYS
 from convnet_cfg.language.schedules import Schedule, shape_kind

@@ -9,7 +9,8 @@ from benchmarks.reference import dialects, types
 from benchmarks.reference.built import Example
 from benchmarks.reference.dialect_sets import in_words
 from benchmarks.reference.markdown import bullets, link, names, table
-from convnet_cfg.language.dialects import DIALECTS, Dialect
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import DIALECTS
 from convnet_cfg.language.kinds import Kind
 from convnet_cfg.language.neurons import NeuronType, usage
 from convnet_cfg.language.params import DEFAULT_DECAY

@@ -22,7 +22,8 @@ from benchmarks.reference.markdown import (
 )
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import definition_keys
-from convnet_cfg.language.dialects import DIALECTS, Dialect
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import DIALECTS
 from convnet_cfg.language.layer_types import DataSpec, ImageSpec, LayerSpec
 from convnet_cfg.language.params import LayerParams
 from convnet_cfg.language.weight_types import WeightSpec

@@ -10,7 +10,8 @@ from convnet_cfg.errors import ConfigError, Place, Problem, Severity, UsageError
 from convnet_cfg.language.activations import name_activations
 from convnet_cfg.language.assembly import assemble
 from convnet_cfg.language.declaring import Declarations, declare_layers
-from convnet_cfg.language.dialects import DIALECTS, DeviceList, Dialect
+from convnet_cfg.language.dialect import DeviceList, Dialect
+from convnet_cfg.language.dialects import DIALECTS
 from convnet_cfg.language.grammar import Section, read_sections
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.markers import recognize

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from convnet_cfg.errors import ConfigError, Problem, did_you_mean, shorten
 from convnet_cfg.language.cost_types import CostSpec
-from convnet_cfg.language.dialects import DeviceList, Dialect, OneDevice
+from convnet_cfg.language.dialect import DeviceList, Dialect, OneDevice
 from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.layer_types import DataSpec, LayerSpec
 from convnet_cfg.language.spec import Report, key_names, read_spec

@@ -7,7 +7,7 @@ from math import isqrt
 from typing import Any
 
 from convnet_cfg.language import layer_types as types
-from convnet_cfg.language.dialects import EXTENSIONS
+from convnet_cfg.language.dialect import EXTENSIONS
 from convnet_cfg.language.fork_types import PixelSpec, ScaledConcatSpec
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.network import Layer, column_rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -395,8 +395,3 @@ class LabSpec(YuvSpec):
     center: bool = key(
         "center", FLAG, default=False, doc="50 is subtracted from L, which then lies around 0."
     )
-
-
-def as_table(*specs: type[LayerSpec]) -> Mapping[str, type[LayerSpec]]:
-    """Return the specs by the name of their type."""
-    return {spec.type_name: spec for spec in specs}

@@ -10,17 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from convnet_cfg.errors import Place, Problem, printable, shorten
-from convnet_cfg.language.dialects import (
-    ALEXNET,
-    DROPCONNECT,
-    FORKS,
-    HISTORIC,
-    NIN,
-    V1,
-    V1_DROPOUT,
-    V2,
-    Dialect,
-)
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import ALEXNET, DROPCONNECT, FORKS, HISTORIC, NIN, V1, V1_DROPOUT, V2
 from convnet_cfg.language.grammar import Entry, Section
 
 Sections = Mapping[str, Section]

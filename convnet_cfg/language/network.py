@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from convnet_cfg.errors import Place, Problem
 from convnet_cfg.language.cost_types import CostSpec, LogregSpec
-from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.kinds import FunctionCall, SourceRef
 from convnet_cfg.language.layer_types import DataSpec, LayerSpec
 from convnet_cfg.language.params import LayerParams, UpdateRule, no_decay

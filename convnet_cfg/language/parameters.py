@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from convnet_cfg.errors import Place, Problem, Severity, did_you_mean, join_words
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared, definition_keys
-from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.historic_types import OldNormSpec
 from convnet_cfg.language.layer_types import (

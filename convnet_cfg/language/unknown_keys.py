@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from convnet_cfg.errors import Problem, Severity, did_you_mean, shorten
-from convnet_cfg.language.dialects import DEAD_KEYS, DIALECTS, Dialect
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import DEAD_KEYS, DIALECTS
 from convnet_cfg.language.grammar import Section, default_section
 from convnet_cfg.language.spec import Report
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from convnet_cfg.errors import Problem, Severity, join_words, shorten, suggest
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared
-from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.layer_types import MAX_DATA_INDEX, DataSpec, LayerSpec
 from convnet_cfg.language.network import Matrix
 from convnet_cfg.language.shapes import Input, Output

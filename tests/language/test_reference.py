@@ -14,7 +14,8 @@ from benchmarks.reference.page import page
 from benchmarks.reference.types import layer_types
 from convnet_cfg.errors import Severity
 from convnet_cfg.language.declaring import definition_keys
-from convnet_cfg.language.dialects import DIALECTS, Dialect
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import DIALECTS
 from convnet_cfg.language.markers import MARKERS
 from convnet_cfg.language.spec import documented_keys, key_names
 from convnet_cfg.optim import DECAYS

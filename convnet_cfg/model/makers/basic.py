@@ -10,7 +10,7 @@ import keras
 from convnet_cfg import nn
 from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.language.alexnet_types import HalfSpec
-from convnet_cfg.language.dialects import EXTENSIONS
+from convnet_cfg.language.dialect import EXTENSIONS
 from convnet_cfg.language.fork_types import (
     DropProbabilitySpec,
     LogSoftmaxSpec,
