@@ -15,6 +15,7 @@ import click
 from convnet_cfg.cli.lines import ConvnetLines, PlainLines
 from convnet_cfg.cli.quiet import start_tensorflow
 from convnet_cfg.cli.signals import stopping
+from convnet_cfg.errors import UsageError
 from convnet_cfg.training.record import record_final_test
 from convnet_cfg.training.setup import Prepared, PreparedAgain, begin, go_on, reopen
 
@@ -115,7 +116,24 @@ def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[s
         click.echo(f"checkpoint {again.checkpoint}")
     epochs = again.prepared.options.epochs
     with opened(lambda lines: reopen(again, lines), epochs, values, test_only=True) as session:
+        if samples := values.get("samples"):
+            _sample(session, samples)
         return session.test(batches, "final-test")
+
+
+def _sample(session: Session, samples: int) -> None:
+    """Let the layers that drop connections for each case sample so often in tests."""
+    from convnet_cfg.nn import DropConnectDense
+
+    layers = [
+        layer
+        for layer in session.built.layers.values()
+        if isinstance(layer, DropConnectDense) and layer.per_case
+    ]
+    if not layers:
+        raise UsageError("--dropconnect-samples: no layer of this network is of type fcdropcf")
+    for layer in layers:
+        layer.samples = samples
 
 
 def command(name: str) -> str:

@@ -17,10 +17,19 @@ from convnet_cfg.cli.arguments import RANGE, own_options, with_provider_options
 @click.option("--data-path", metavar="DIR", help="Where the data are, if not where they were.")
 @with_provider_options
 @own_options
+@click.option(
+    "--dropconnect-samples",
+    "samples",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Layers of type fcdropcf: the mean of N draws, not the mean network.",
+)
 @click.option("--log-format", type=click.Choice(["plain", "convnet"]), default="plain", help="How to print.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show what TensorFlow says.")
 @click.pass_context
-def test(ctx: click.Context, /, run: str, log_format: str, verbose: bool, **changes: Any) -> None:
+def test(
+    ctx: click.Context, /, run: str, samples: int | None, log_format: str, verbose: bool, **changes: Any
+) -> None:
     """Test a RUN, from its newest checkpoint or the given checkpoint file, on all batches of its test range.
 
     Nothing in the run directory is changed.
@@ -34,4 +43,5 @@ def test(ctx: click.Context, /, run: str, log_format: str, verbose: bool, **chan
 
         from convnet_cfg.cli.running import test_again
 
-        test_again(again, again.prepared.options.test_range, {"log_format": log_format, "verbose": verbose})
+        values = {"log_format": log_format, "verbose": verbose, "samples": samples}
+        test_again(again, again.prepared.options.test_range, values)

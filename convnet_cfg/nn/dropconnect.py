@@ -53,6 +53,10 @@ class DropConnectDense(MaskLayer, Dense):
     the same masks, kept in the variables `kernel_mask` and `bias_mask` (not trainable, of the shapes of
     kernel and bias), for the update to use; with `per_case` each case has its own, kept nowhere.
 
+    With the attribute `samples` above 0 tests sample: y is the mean of so many draws of max(0, z), z
+    normal with the mean (1 - rate) * (x @ kernel + bias) and the variance
+    rate * (1 - rate) * (x ** 2 @ kernel ** 2), the same draws at every call (fcdropcf).
+
     Shapes as in Dense, with one input.
     """
 
@@ -69,6 +73,7 @@ class DropConnectDense(MaskLayer, Dense):
         own = {"kernel_sources": kernel_sources, "gradient_scales": gradient_scales}
         super().__init__(rate, seed, units=units, **own, **keras_arguments)
         self.per_case = per_case
+        self.samples = 0
 
     def build(self, input_shape: Any) -> None:
         """Make the variables."""
@@ -83,7 +88,8 @@ class DropConnectDense(MaskLayer, Dense):
     def call(self, inputs, training=None):
         """Return the sum with or without some weights."""
         if not training:
-            return super().call(inputs) * (1.0 - self.rate)
+            mean = super().call(inputs) * (1.0 - self.rate)
+            return self._sampled(inputs, mean) if self.samples else mean
         (kernel,) = self.used_kernels()
         if self.per_case:
             cases = tf.shape(inputs)[0]
@@ -93,6 +99,18 @@ class DropConnectDense(MaskLayer, Dense):
         for variable, mask in zip((self.kernel_mask, self.bias_mask), masks, strict=True):
             variable.assign(mask)
         return tf.nn.bias_add(tf.matmul(inputs, kernel * masks[0]), self.bias * masks[1])
+
+    def _sampled(self, inputs: Any, mean: Any) -> Any:
+        """Return the mean of draws of max(0, z); one after the other, since all would take much memory."""
+        squares = tf.matmul(tf.square(inputs), tf.square(self.used_kernels()[0]))
+        deviation = tf.sqrt(self.rate * (1.0 - self.rate) * squares)
+
+        def draw(total: Any, number: Any) -> Any:
+            seed = tf.stack([0, number])
+            noise = tf.random.stateless_normal(tf.shape(mean), seed, dtype=mean.dtype)
+            return total + tf.nn.relu(mean + deviation * noise)
+
+        return tf.foldl(draw, tf.range(self.samples), tf.zeros_like(mean)) / self.samples
 
     def draw_kernel_masks(self, cases: Any) -> Any:
         """Return a new mask of the kernel for each case, as booleans; shape (cases, features, units).

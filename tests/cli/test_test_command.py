@@ -54,3 +54,8 @@ def test_nothing_in_the_run_changes(convnet, trained):
     before = {path.name: path.read_bytes() for path in trained.iterdir()}
     convnet("test", trained, "--multiview", "--test-range=5")
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
+
+
+def test_draws_of_dropped_connections_need_a_layer_that_drops_them(convnet, trained):
+    message = convnet("test", trained, "--dropconnect-samples=5", code=2).stderr
+    assert "--dropconnect-samples: no layer of this network is of type fcdropcf" in message

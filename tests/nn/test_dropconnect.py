@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from convnet_cfg import nn
 
-from .gradients import assert_differences_agree, normal, run
+from .gradients import assert_differences_agree, normal, randomize, run
 
 CASES, FEATURES, UNITS = 5, 6, 4
 
@@ -207,3 +207,20 @@ def test_survives_saving(layer, tmp_path):
     np.testing.assert_array_equal(again(x, training=True), model(x, training=True))
     assert again.layers[-1].get_config() == layer.get_config()
     assert model.output_shape == (None, 3)
+
+
+def test_sampling_converges_to_the_rectified_normal_mean():
+    """E max(0, z) = mean * Phi(mean / s) + s * phi(mean / s) for a normal z of deviation s."""
+    x, rate = normal(3, 5), 0.3
+    layer = nn.DropConnectDense(4, rate, per_case=True, dtype="float64")
+    layer.build((None, 5))
+    kernel, bias = randomize(layer)[:2]
+    layer.samples = 20_000
+    mean = (1 - rate) * (x @ kernel + bias)
+    deviation = np.sqrt(rate * (1 - rate) * (x**2 @ kernel**2))
+    ratio = mean / deviation
+    below = 0.5 * (1 + tf.math.erf(ratio / np.sqrt(2)).numpy())
+    expected = mean * below + deviation * np.exp(-(ratio**2) / 2) / np.sqrt(2 * np.pi)
+    found = layer(tf.constant(x), training=False).numpy()
+    assert np.abs(found - expected).max() < 5 * deviation.max() / np.sqrt(layer.samples)
+    np.testing.assert_array_equal(found, layer(tf.constant(x), training=False))
