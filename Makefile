@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench corpus-report clean
+.PHONY: demo test lint bench corpus-report corpus-networks reference clean
 
 demo: .venv/demo
 	$(BIN)/convnet-train digits --save-path runs
@@ -21,6 +21,12 @@ bench: .venv/bench
 
 corpus-report: .venv/dev
 	$(BIN)/python -m benchmarks.corpus
+
+corpus-networks: .venv/dev
+	$(BIN)/python -m benchmarks.corpus_networks
+
+reference: .venv/dev
+	$(BIN)/python -m benchmarks.reference
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

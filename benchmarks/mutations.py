@@ -101,7 +101,8 @@ def seeds() -> Sequence[Seed]:
     found = []
     for folder in FOLDERS:
         for params in sorted(folder.glob("*.params.cfg")):
-            name = params.name.removesuffix(".params.cfg")
+            # Parameters of a later stage of a recipe go with the definition of the first.
+            name = params.name.removesuffix(".params.cfg").partition(".stage")[0]
             texts = ((folder / f"{name}.cfg").read_text(), params.read_text())
             found.append(Seed(name, *(text.splitlines() for text in texts)))
     return found

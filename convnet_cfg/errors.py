@@ -48,12 +48,16 @@ class Severity(enum.Enum):
 
 
 class Problem(NamedTuple):
-    """One remark on a configuration file; `str` gives it as `file:line:column: [section] message`."""
+    """One remark on a configuration file; `str` gives it as `file:line:column: [section] message`.
+
+    `ignored`: it is about a key that counts for nothing unless the problem is an error.
+    """
 
     place: Place
     section: str | None
     message: str
     severity: Severity = Severity.ERROR
+    ignored: bool = False
 
     def __str__(self) -> str:
         section = f"[{shorten(self.section)}] " if self.section is not None else ""

@@ -18,6 +18,7 @@ ROOMS = (
     {"nn", "optim", "zoo"},
     {"model"},
     {"data"},
+    {"extend"},
     {"training"},
     {"legacy"},
     {"export"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from convnet_cfg.errors import ConvnetError
+from convnet_cfg.errors import ConvnetError, did_you_mean
 
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 
@@ -24,6 +25,8 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "check": Entry("check:check", "Read a configuration and say what it describes, or what is wrong."),
+    "data": Entry("data:data", "Make data batches: from folders of images."),
+    "list": Entry("list:list_networks", "List the networks that come along, and their recipes."),
     "reproduce": Entry("reproduce:reproduce", "Train a published network through the stages of its recipe."),
     "test": Entry("test:test", "Evaluate a trained network."),
     "train": Entry("train:train", "Train the network that a configuration describes."),
@@ -31,7 +34,8 @@ COMMANDS = {
 
 
 def load_command(name: str) -> click.Command:
-    """Import one command."""
+    """Import one command; whatever Keras is set to, it will compute in TensorFlow."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     module, attribute = COMMANDS[name].target.split(":")
     command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return command
@@ -61,6 +65,14 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with, or say which one is near."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}.", ctx)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command of that name, if there is one."""

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from convnet_cfg.cli import explaining
-from convnet_cfg.errors import UsageError
-from convnet_cfg.language.kinds import BATCHES, POSITIVE, Kind
+from convnet_cfg.language.kinds import BATCHES, NUMBER, POSITIVE, Kind, read_number
 from convnet_cfg.zoo import find_config, find_layers, load_recipe
 from convnet_cfg.zoo.recipes import Recipe
 
@@ -101,8 +100,48 @@ class Value(click.ParamType):
             self.fail(f"expected {self.kind.expected}, got {value!r}", param, ctx)
 
 
+def _not_negative(text: str) -> float:
+    if (number := read_number(text)) < 0:
+        raise ValueError(text)
+    return number
+
+
 RANGE = Value(BATCHES, tuple)
 FACTOR = Value(POSITIVE, float)
+ANY_NUMBER = Value(NUMBER, float)
+AMOUNT = Value(Kind(_not_negative, "a number >= 0"), float)
+
+# The options that are the data provider's, and no matter of the training.
+PROVIDER_OPTIONS = {
+    "crop_border": click.option(
+        "--crop-border", type=click.IntRange(0), help="Pixels cut from each side by cifar-cropped (4)."
+    ),
+    "inner_size": click.option(
+        "--inner-size",
+        type=click.IntRange(0),
+        metavar="PIXELS",
+        help="Side of the crops of cifar, as cuda-convnet2 took them, and of image; 0: all.",
+    ),
+    "scalar_mean": click.option(
+        "--scalar-mean",
+        type=ANY_NUMBER,
+        metavar="NUMBER",
+        help="Subtracted from each pixel: by cifar beside the mean image (-1), by image in its place.",
+    ),
+    "color_noise": click.option(
+        "--color-noise",
+        type=AMOUNT,
+        metavar="NUMBER",
+        help="How much colour noise image adds in training; the published networks took 0.1.",
+    ),
+}
+
+
+def with_provider_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of data providers to a command."""
+    for option in reversed(PROVIDER_OPTIONS.values()):
+        command = option(command)
+    return command
 
 
 class Switch(click.ParamType):
@@ -119,7 +158,32 @@ class Switch(click.ParamType):
         return str(value) == "1"
 
 
+def _absolute_files(
+    context: click.Context, option: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(str(Path(name).resolve()) if name.endswith(".py") else name for name in names)
+
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+own_options = click.option(
+    "--provider-option",
+    "own_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of your own data provider: a keyword argument.",
+)
+
+
+def _set_mode(ctx: click.Context, option: click.Parameter, given: bool) -> None:
+    """Make `--lenient` and `--strict` the value `mode`; they are flags of their own to be told apart."""
+    before = ctx.params.setdefault("mode", None)
+    if given and before:
+        raise click.UsageError("--lenient and --strict contradict each other")
+    if given:
+        ctx.params["mode"] = option.name
+        ctx.set_parameter_source("mode", click.core.ParameterSource.COMMANDLINE)
 
 
 def reading_options(command: Command) -> Command:
@@ -127,12 +191,17 @@ def reading_options(command: Command) -> Command:
     options = (
         click.option(
             "--lenient",
-            "mode",
-            flag_value="lenient",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_mode,
             help="Take likely mistakes in the files for warnings, as the original did.",
         ),
         click.option(
-            "--strict", "mode", flag_value="strict", help="Take warnings about the files for errors."
+            "--strict",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_mode,
+            help="Take warnings about the files for errors.",
         ),
         click.option(
             "--dialect",
@@ -143,6 +212,14 @@ def reading_options(command: Command) -> Command:
             "--average-divisor",
             type=click.Choice(["existing", "nominal"]),
             help="Averages divide by the pixels inside the image, or by all of a window (before July 2012).",
+        ),
+        click.option(
+            "--extension",
+            "extensions",
+            multiple=True,
+            callback=_absolute_files,
+            metavar="MODULE",
+            help="Python module or file with layer types, neurons, costs or schedules of your own.",
         ),
     )
     for option in reversed(options):
@@ -169,13 +246,6 @@ def find_pair(layers: str, params: str | None) -> Pair:
     shipped = find_layers(layers)
     recipe = load_recipe(find_config(shipped[0].stem))
     return Pair(shipped[0], Path(params) if params else shipped[1], recipe)
-
-
-def required(value: Any, option: str, why: str) -> Any:
-    """Return a value, or say which option would have given it."""
-    if value is None:
-        raise UsageError(f"{option} is missing: {why}")
-    return value
 
 
 def absolute(path: str | None) -> str | None:

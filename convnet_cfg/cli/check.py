@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -16,14 +16,9 @@ from convnet_cfg.errors import ConfigError
 from convnet_cfg.language import Network, Pair, Reading, build_network, guess_dims, read_pair
 from convnet_cfg.language.describe import describe, describe_problems, parameter_groups
 from convnet_cfg.language.network import Layer
-from convnet_cfg.zoo.recipes import Data, Recipe
-
-# The values of an image, where the provider has the same for everybody.
-IMAGE_SIZES: Mapping[str, Callable[[Data], int]] = {
-    "digits": lambda data: 8 * 8,
-    "cifar": lambda data: 3 * 32**2,
-    "cifar-cropped": lambda data: 3 * (32 - 2 * (4 if data.crop_border is None else data.crop_border)) ** 2,
-}
+from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
+from convnet_cfg.language.traps import traps
+from convnet_cfg.zoo.recipes import Recipe
 
 
 def _read_sizes(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -50,6 +45,13 @@ def _read_sizes(context: click.Context, option: click.Parameter, text: str | Non
     help="Number of classes of the data; taken from the softmax layer if not given.",
 )
 @reading_options
+@click.option(
+    "--decay",
+    type=click.Choice(DECAYS),
+    default=DEFAULT_DECAY,
+    show_default=True,
+    help="The kind of weight decay that wc would mean in a training.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Also note what only the GPU kernels refused.")
 def check(
@@ -60,6 +62,8 @@ def check(
     mode: str | None,
     dialect: str | None,
     average_divisor: str | None,
+    extensions: tuple[str, ...],
+    decay: str,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -68,6 +72,10 @@ def check(
     Prints the layers, the update rules and the totals, or every problem of both files.
     """
     files = find_pair(layers, params)
+    if extensions:
+        from convnet_cfg.extend import load_extensions
+
+        load_extensions(extensions)
     try:
         reading = Reading(mode or "default", dialect, average_divisor)
         pair = read_pair(files.layers, files.params, reading)
@@ -77,13 +85,15 @@ def check(
         if as_json:
             _print_json({"status": "error", **describe_problems(error.problems)})
         raise
-    print_remarks(network.remarks, verbose)
+    found = traps(network, decay)
+    print_remarks((*network.remarks, *found), verbose)
     for name, (layer, _) in network.functions.items():
         say(
             f"warning: {layer.place}: [{layer.name}] training needs --allow-init-func {name} to run that code"
         )
     if as_json:
-        _print_json({**describe(network), "data_dims_guessed": sizes.guessed})
+        remarks = [str(trap) for trap in found]
+        _print_json({**describe(network), "data_dims_guessed": sizes.guessed, "traps": remarks})
     else:
         _print_network(network)
 
@@ -100,10 +110,10 @@ def _given(dims: Sequence[int] | None) -> _Sizes | None:
 
 
 def _from_recipe(recipe: Recipe | None) -> _Sizes | None:
-    """Return the sizes that a shipped network is trained with, saying so; None if they are not known."""
-    if recipe is None or recipe.data.provider not in IMAGE_SIZES:
+    """Return the sizes that a shipped network is trained with, saying so; None if its recipe has none."""
+    if recipe is None or recipe.data.values is None:
         return None
-    dims = IMAGE_SIZES[recipe.data.provider](recipe.data), 1
+    dims = recipe.data.values, 1
     say(f"sizes of the data: {dims[0]},{dims[1]} (recipe {recipe.name}: provider {recipe.data.provider})")
     return _Sizes(dims)
 
@@ -130,7 +140,8 @@ def _print_network(network: Network) -> None:
     print_table("Layers", columns, [*rows, total], right=columns[4:])
     if network.has_params:
         columns = ["layer", "matrix", "shape", "learning rate", "momentum", "weight decay", "also"]
-        rows = [_group_row(group) for group in parameter_groups(network)]
+        trained = _trained_by_others(network)
+        rows = [_group_row(group, trained) for group in parameter_groups(network)]
         shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
         print_table("Parameter groups", columns[:shown], [row[:shown] for row in rows], right=columns[3:6])
 
@@ -154,12 +165,27 @@ def _shape(layer: Layer) -> str:
     return str(layer.output.size) if layer.output.size else ""
 
 
-def _group_row(group: dict[str, Any]) -> Sequence[str]:
+def _trained_by_others(network: Network) -> set[str]:
+    """Return the matrices that a layer with a rate of its own shares, as the table names their owner."""
+    if not network.dialect.shared_rates:
+        return set()
+    return {
+        f"{matrix.source.layer}[{matrix.source.number}]"
+        for layer in network.layers
+        for matrix in layer.matrices
+        if matrix.source and matrix.rule and matrix.rule.learning_rate > 0
+    }
+
+
+def _group_row(group: dict[str, Any], trained: Collection[str]) -> Sequence[str]:
     shape = " x ".join(map(str, group["shape"]))
     if "shared_with" in group:
         return (group["layer"], group["matrix"], shape, f"= {group['shared_with']}", "", "", "")
-    rule = (f"{group[name]:g}" for name in ("learning_rate", "momentum", "weight_decay"))
-    return (group["layer"], group["matrix"], shape, *rule, ", ".join(_also(group)))
+    matrix = group["matrix"].replace("weights", group["layer"])
+    frozen = " (frozen)" if group["learning_rate"] <= 0 and matrix not in trained else ""
+    rate = f"{group['learning_rate']:g}{frozen}"
+    rule = (f"{group[name]:g}" for name in ("momentum", "weight_decay"))
+    return (group["layer"], group["matrix"], shape, rate, *rule, ", ".join(_also(group)))
 
 
 def _also(group: dict[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convnet_cfg.training.observer import Observer, Result
+from convnet_cfg.training.observer import Costs, Observer, Result
 
 if TYPE_CHECKING:
     from convnet_cfg.training.session import WeightSummary
@@ -38,7 +38,7 @@ class PlainLines(Observer):
 
     def __init__(self, epochs: int, progress: bool | None = None) -> None:
         self.epochs = epochs
-        self.bar = _progress_bar() if (sys.stdout.isatty() if progress is None else progress) else None
+        self.bar = progress_bar() if (sys.stdout.isatty() if progress is None else progress) else None
         self.task: Any = None
 
     def batch_started(self, epoch: int, batch: int, minibatches: int) -> None:
@@ -59,12 +59,13 @@ class PlainLines(Observer):
         speed = f"{result.cases / max(seconds, 1e-9):,.0f} cases/s"
         self.say(f"{result.position!s:>7}  {cost_text(result)}  ({seconds:.2f} s, {speed})")
 
-    def tested(self, result: Result, seconds: float) -> None:
+    def tested(self, result: Result, seconds: float | None) -> None:
         """Print the line of the test."""
         kind = "final test" if result.kind == "final-test" else "test"
         views = f", {result.views} views" if result.views > 1 else ""
         where = f"batch {batch_list(result.test_batches)}{views}"
-        self.say(f"{kind:>7}  {cost_text(result)}  ({where}; {seconds:.2f} s)")
+        how = "as tested before" if seconds is None else f"{seconds:.2f} s"
+        self.say(f"{kind:>7}  {cost_text(result)}  ({where}; {how})")
 
     def say(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
@@ -80,9 +81,13 @@ class PlainLines(Observer):
 
 
 class ConvnetLines(Observer):
-    """The lines that cuda-convnet v1 printed (spec: training.md section 3)."""
+    """The lines that cuda-convnet v1 printed (spec: training.md section 3).
 
-    def __init__(self) -> None:
+    `test_only`: each batch of a test has its line too.
+    """
+
+    def __init__(self, test_only: bool = False) -> None:
+        self.test_only = test_only
         self.summarize: SummarizeWeights = list
         self._batch_seconds = 0.0
         self._block_seconds: float | None = None
@@ -93,8 +98,15 @@ class ConvnetLines(Observer):
         click.echo(f"{result.position}... {_convnet_costs(result)}{time}")
         self._batch_seconds = seconds
 
-    def tested(self, result: Result, seconds: float) -> None:
-        """Print the block of a test, up to where the checkpoint is named."""
+    def batch_tested(self, batch: int, sums: Costs, cases: int) -> None:
+        """Print `batch 6: ({'logprob': [14550.4, 5237.0]}, 10000)`."""
+        if self.test_only:
+            click.echo(f"batch {batch}: ({ {name: list(values) for name, values in sums.items()} }, {cases})")
+
+    def tested(self, result: Result, seconds: float | None) -> None:
+        """Print the block of a test, up to where the checkpoint is named; of one made before, nothing."""
+        if seconds is None:
+            return
         if result.kind == "final-test":
             click.echo()
         click.echo("Test output".center(RULE_WIDTH, "="))
@@ -127,7 +139,8 @@ def _convnet_costs(result: Result) -> str:
     )
 
 
-def _progress_bar() -> Any:
+def progress_bar() -> Any:
+    """Return a bar that shows how many of how many are done, and the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

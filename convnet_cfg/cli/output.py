@@ -10,7 +10,7 @@ import click
 
 from convnet_cfg.errors import Problem, Severity
 
-WRAPPED = ("inputs",)  # columns that give way on a narrow terminal
+WRAPPED = ("inputs", "cost")  # columns that give way on a narrow terminal
 
 
 def say(message: str) -> None:
@@ -28,9 +28,11 @@ def print_remarks(problems: Iterable[Problem], with_notes: bool) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]
 ) -> None:
-    """Print a table; the columns named in `right` are aligned to the right."""
-    if is_terminal():
-        _print_rich(title, columns, rows, right)
+    """Print a table; the columns named in `right` are aligned to the right.
+
+    On a terminal that is too narrow for it, lines run on: no cell is ever cut.
+    """
+    if is_terminal() and _print_rich(title, columns, rows, right):
         return
     click.echo(title)
     for line in _aligned([columns, *rows], [column in right for column in columns]):
@@ -53,9 +55,19 @@ def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterable[s
         yield f"  {'  '.join(cells)}".rstrip()
 
 
+def _least_width(rows: Sequence[Sequence[str]]) -> int:
+    """Return how wide a table with lines is where only the columns that give way do so, between words."""
+    widths = (
+        max(len(part) for cell in column for part in (cell.split() if name in WRAPPED else [cell]))
+        for name, column in zip(rows[0], zip(*rows, strict=True), strict=True)
+    )
+    return sum(width + 2 for width in widths)
+
+
 def _print_rich(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]
-) -> None:
+) -> bool:
+    """Print a table with lines, or return that the terminal is too narrow for it."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -69,4 +81,8 @@ def _print_rich(
         table.add_column(column, justify=side, overflow="fold", no_wrap=column not in WRAPPED)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console = Console()
+    if _least_width([columns, *rows]) > console.width:
+        return False
+    console.print(table)
+    return True

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convnet_cfg.cli.arguments import Pair, absolute
+from convnet_cfg.cli.list import print_networks
+from convnet_cfg.cli.output import say
 from convnet_cfg.errors import UsageError
 from convnet_cfg.zoo import load_recipe
 from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
@@ -17,10 +19,11 @@ from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
 if TYPE_CHECKING:
     from convnet_cfg.cli.running import Trained
     from convnet_cfg.training.observer import Result
+    from convnet_cfg.training.run_directory import RunDirectory
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("recipe", metavar="RECIPE")
+@click.argument("recipe", metavar="RECIPE", required=False)
 @click.option("--data", "data_path", metavar="DIR", help="Where the data batches are.")
 @click.option("--save-path", default="runs", show_default=True, metavar="DIR", help="Where the run is made.")
 @click.option("--seed", type=click.IntRange(0), help="Another seed than the recipe's.")
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--log-format", type=click.Choice(["plain", "convnet"]), default="plain", help="How to print.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show what TensorFlow says.")
 def reproduce(
-    recipe: str,
+    recipe: str | None,
     data_path: str | None,
     save_path: str,
     seed: int | None,
@@ -38,13 +41,23 @@ def reproduce(
     log_format: str,
     verbose: bool,
 ) -> None:
-    """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known."""
+    """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known.
+
+    Without one, the recipes that come along are listed.
+    """
+    if recipe is None:
+        print_networks()
+        return
+    from convnet_cfg.data import needs_path
+
     found = load_recipe(recipe)
     run = Path(load_file) if load_file else None
     if run is not None:
         if seed is not None:
             raise UsageError("--seed is for a new run: with -f, a run keeps its own")
         _check_run(run, found)
+    elif data_path is None and needs_path(found.data.provider):
+        raise UsageError(f"--data is missing: where the batches for provider {found.data.provider!r} are")
     click.echo(found.title)
     values = {"log_format": log_format, "verbose": verbose, "save_path": save_path}
     given = {"data_path": absolute(data_path), "seed": seed}
@@ -60,7 +73,7 @@ def reproduce(
     _compare(found, _final_test(found, trained, values))
     from convnet_cfg.cli.running import say_what_next
 
-    say_what_next(trained.session)
+    say_what_next(trained.session.run_directory.path, trained.session.position.epoch)
 
 
 def _check_run(path: Path, recipe: Recipe) -> None:
@@ -70,7 +83,8 @@ def _check_run(path: Path, recipe: Recipe) -> None:
     from convnet_cfg.training.run_directory import LAYERS, sha256
     from convnet_cfg.training.setup import locate
 
-    record = locate(path)[0].read_record()
+    run, _ = locate(path)
+    record = run.read_record()
     options = Options.from_json(record["options"])
     layers = recipe.files[0]
     differences = []
@@ -82,6 +96,17 @@ def _check_run(path: Path, recipe: Recipe) -> None:
         differences.append(f"its minibatches have {options.minibatch} cases, not {recipe.minibatch}")
     if differences:
         raise UsageError(f"{path} is no run of the recipe {recipe.name!r}: {'; '.join(differences)}")
+    _note_parameters(run, recipe)
+
+
+def _note_parameters(run: RunDirectory, recipe: Recipe) -> None:
+    """Say which values of a run's parameter file are not those of the recipe."""
+    from convnet_cfg.language.grammar import decode
+    from convnet_cfg.training.parameter_changes import changed_values
+    from convnet_cfg.training.record import read_file
+
+    if changes := changed_values(*(decode(read_file(path)) for path in (recipe.files[1], run.params))):
+        say(f"note: {run.params} is not as the recipe has it: {'; '.join(changes)}")
 
 
 def _is_done(run: Path, stage: Stage, recipe: Recipe) -> bool:
@@ -107,7 +132,7 @@ def _run_stage(
     recipe: Recipe, stage: Stage, run: Path | None, changes: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Trained:
     """Train to the end of a stage, in a new run or in the one that there is."""
-    from convnet_cfg.cli.describe import describe
+    from convnet_cfg.cli.describe import describe_again
     from convnet_cfg.cli.train import prepare_pair, recipe_values
     from convnet_cfg.training.setup import prepare_again
 
@@ -124,8 +149,10 @@ def _run_stage(
         from convnet_cfg.cli.running import train_new
 
         return train_new(prepared, Path(values["save_path"]), True, values)
-    again = prepare_again(run, {**options, **changes})
-    describe(again.prepared, values["verbose"])
+    own_params = recipe.params_of(stage) if any(each.params for each in recipe.stages) else None
+    options["provider_options"] = recipe.provider_options(stage)
+    again = prepare_again(run, {**options, **changes}, own_params)
+    describe_again(again, values["verbose"])
 
     from convnet_cfg.cli.running import train_again
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from convnet_cfg.cli.lines import ConvnetLines, PlainLines
-from convnet_cfg.cli.output import say
 from convnet_cfg.cli.quiet import start_tensorflow
 from convnet_cfg.cli.signals import stopping
 from convnet_cfg.training.record import record_final_test
@@ -23,12 +22,15 @@ if TYPE_CHECKING:
     from convnet_cfg.training.observer import Observer, Result
     from convnet_cfg.training.session import Session
 
+STOPPING = b"stopping: finishing the minibatch and saving (again: at once)\n"
+CLEAR_LINE = b"\r\x1b[K"
+
 Lines = PlainLines | ConvnetLines
 
 
-def make_lines(log_format: str, epochs: int) -> Lines:
+def make_lines(log_format: str, epochs: int, test_only: bool = False) -> Lines:
     """Return what prints the progress."""
-    return ConvnetLines() if log_format == "convnet" else PlainLines(epochs)
+    return ConvnetLines(test_only) if log_format == "convnet" else PlainLines(epochs)
 
 
 class Trained(NamedTuple):
@@ -59,10 +61,12 @@ def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapp
 
 
 @contextmanager
-def opened(make: Callable[[Observer], Session], epochs: int, values: Mapping[str, Any]) -> Iterator[Session]:
+def opened(
+    make: Callable[[Observer], Session], epochs: int, values: Mapping[str, Any], test_only: bool = False
+) -> Iterator[Session]:
     """Make a session that prints its progress, and close it and what it prints to in the end."""
     start_tensorflow(values["verbose"])
-    lines = make_lines(values["log_format"], epochs)
+    lines = make_lines(values["log_format"], epochs, test_only)
     session = make(lines)
     if isinstance(lines, ConvnetLines):
         lines.summarize = session.weight_summaries
@@ -74,29 +78,43 @@ def opened(make: Callable[[Observer], Session], epochs: int, values: Mapping[str
 
 
 def train_until_stopped(session: Session) -> Result:
-    """Train; a signal ends it after the minibatch at work, saved."""
+    """Train; a signal ends it after the minibatch at work, saved.
+
+    Raises:
+        Interrupted: it did; with the exit code of the signal.
+    """
     from convnet_cfg.training.session import Interrupted
 
     def stop() -> None:
         session.stop_requested = True
-        # Not by click.echo: a signal may come while that is at work.
-        os.write(2, b"stopping: finishing the minibatch and saving (again: at once)\n")
+        announce_stop()
 
     with stopping(stop) as received:
         try:
             result = session.train()
         except Interrupted as interrupted:
-            say(f"{interrupted}; go on with: {command('convnet-train')} -f {session.run_directory.path}")
-            sys.exit(received.exit_code)
+            further = f"{command('convnet-train')} -f {session.run_directory.path}"
+            stopped = Interrupted(f"{interrupted}; go on with: {further}")
+            stopped.exit_code = received.exit_code
+            raise stopped from None
     record_final_test(session.run_directory, result)
     if received.number is not None:
         sys.exit(received.exit_code)
     return result
 
 
+def announce_stop() -> None:
+    """Say that a signal was heard; on a terminal in the place of the progress bar, which follows below."""
+    # Not by click.echo: a signal may come while that is at work.
+    os.write(2, (CLEAR_LINE if os.isatty(2) else b"") + STOPPING)
+
+
 def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[str, Any]) -> Result:
     """Test a run on batches, without changing anything in its directory."""
-    with opened(lambda lines: reopen(again, lines), again.prepared.options.epochs, values) as session:
+    if values["log_format"] == "plain":
+        click.echo(f"checkpoint {again.checkpoint}")
+    epochs = again.prepared.options.epochs
+    with opened(lambda lines: reopen(again, lines), epochs, values, test_only=True) as session:
         return session.test(batches, "final-test")
 
 
@@ -106,9 +124,8 @@ def command(name: str) -> str:
     return str(beside) if shutil.which(name) is None and beside.is_file() else name
 
 
-def say_what_next(session: Session) -> None:
-    """Say where everything is, and what can be done with it."""
-    path, epochs = session.run_directory.path, session.options.epochs
+def say_what_next(path: Path, epochs: int) -> None:
+    """Say where everything of a run is, of which so many epochs are done, and what can be done with it."""
     click.echo(f"\nThe run directory is {path}")
     further = epochs + max(1, epochs // 4)
     click.echo(f"  test it again:      {command('convnet')} test {path}")

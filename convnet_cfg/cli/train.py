@@ -12,26 +12,30 @@ import click
 
 from convnet_cfg.cli.arguments import (
     FACTOR,
+    PROVIDER_OPTIONS,
     RANGE,
     OldStyleCommand,
     Pair,
     Switch,
     absolute,
     find_pair,
+    own_options,
     reading_options,
-    required,
+    with_provider_options,
 )
+from convnet_cfg.cli.completeness import missing
 from convnet_cfg.cli.output import say
 from convnet_cfg.errors import UsageError
 from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
 
 if TYPE_CHECKING:
+    from convnet_cfg.training.options import Options
     from convnet_cfg.training.setup import Prepared
 
 NO_EFFECT = {
     "conserve_mem": "--conserve-mem (memory is managed by TensorFlow)",
     "zip_save": "--zip-save (checkpoints are safetensors files)",
-    "gpu": "--gpu (TensorFlow uses the first device it finds; CUDA_VISIBLE_DEVICES chooses)",
+    "gpu": "--gpu (devices are those that TensorFlow finds; CUDA_VISIBLE_DEVICES chooses)",
     "num_gpus": "--num-gpus (a network runs on one device)",
     "logreg_name": "--logreg-name (every cost.logreg layer is averaged over the views)",
 }
@@ -59,7 +63,9 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     "-f", "--load-file", metavar="RUN", help="Go on with a run: its directory, or one of its checkpoints."
 )
 @click.option(
-    "--data-provider", metavar="NAME", help="cifar, cifar-cropped, digits, dummy-cn-N or module.Class."
+    "--data-provider",
+    metavar="NAME",
+    help="cifar, cifar-cropped, image, digits, dummy-cn-N, dummy-labeled-N or module.Class.",
 )
 @click.option("--data-path", metavar="DIR", help="Where the data batches are.")
 @click.option("--train-range", type=RANGE, metavar="A-B", help="Numbers of the batches to train on.")
@@ -85,15 +91,14 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     "--test-one",
     type=Switch(),
     default=True,
-    show_default=True,
-    help="0: each test takes the whole test range; 1: its next batch.",
+    help="0: each test takes the whole test range; 1: its next batch (1).",
 )
 @click.option(
     "--multiview-test",
     "multiview",
     type=Switch(),
     default=False,
-    help="1: average predictions over ten views.",
+    help="1: average predictions over nine or ten views.",
 )
 @click.option("--test-only", type=Switch(), default=False, help="1: test and leave; with -f.")
 @click.option(
@@ -102,7 +107,8 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     default=False,
     help="1: check every gradient by finite differences and leave.",
 )
-@click.option("--crop-border", type=click.IntRange(0), help="Pixels cut from each side by cifar-cropped (4).")
+@with_provider_options
+@own_options
 @click.option(
     "--save-path", default="runs", show_default=True, metavar="DIR", help="Where the run directory is made."
 )
@@ -142,6 +148,11 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
 )
 @reading_options
 @click.option(
+    "--ignore-gpu",
+    is_flag=True,
+    help="Train layers that gpu= spread over devices as one plain network.",
+)
+@click.option(
     "--allow-init-func",
     "allowed_functions",
     multiple=True,
@@ -156,6 +167,7 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
 @click.option("--gpu", default="", hidden=True)
 @click.option("--num-gpus", default="", hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Also show notes, and what TensorFlow says.")
+@click.version_option(package_name="convnet-cfg")
 @click.pass_context
 def train(ctx: click.Context, /, **values: Any) -> None:
     """Do what the command line asks for; `values` are the parameters above by name."""
@@ -172,7 +184,9 @@ def train(ctx: click.Context, /, **values: Any) -> None:
     elif values["load_file"]:
         if layers is not None:
             raise UsageError(f"-f goes on with a run and its own definition: leave out {layers}")
-        _go_on(values, given)
+        from convnet_cfg.cli.going_on import go_on
+
+        go_on(Path(values["load_file"]), values, given)
     elif values["test_only"]:
         raise UsageError("--test-only needs a run to test: -f RUN")
     else:
@@ -210,7 +224,7 @@ def recipe_values(pair: Pair) -> dict[str, Any]:
         "minibatch": recipe.minibatch,
         "seed": recipe.seed,
         "test_freq": recipe.test_frequency,
-        "crop_border": recipe.data.crop_border,
+        **recipe.provider_options(first),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -219,24 +233,19 @@ def make_options(values: Mapping[str, Any]) -> Any:
     """Return the options of a run from the values of the command line.
 
     Raises:
-        UsageError: something is missing, or does not fit the data provider.
+        UsageError: something does not fit the data provider.
     """
     from convnet_cfg.training.options import Options
 
-    given = required(values["data_provider"], "--data-provider", "cifar, cifar-cropped, digits, ...")
-    provider = given or provider_of_data(values.get("data_path"))
+    provider = values["data_provider"] or provider_of_data(values.get("data_path"))
     names = {option.name for option in fields(Options)}
     plain = {name: value for name, value in values.items() if name in names and value is not None}
     return Options(
         **{
             **plain,
             "data_provider": provider,
-            "data_path": absolute(values.get("data_path")),
+            "data_path": used_path(provider, values.get("data_path")),
             "provider_options": provider_options(provider, values),
-            "train_range": required(
-                values["train_range"], "--train-range", "the batches to train on, as 1-5"
-            ),
-            "test_range": required(values["test_range"], "--test-range", "the batches to test on, as 6"),
         }
     )
 
@@ -245,76 +254,81 @@ def provider_of_data(path: str | None) -> str:
     """Return the data provider that the data ask for themselves, as the original did for an empty name."""
     from convnet_cfg.data import stored_provider
 
-    return stored_provider(
-        required(path or None, "--data-path", "an empty --data-provider is that of the data")
-    )
+    if not path:
+        raise UsageError("--data-path is missing: an empty --data-provider is that of the data")
+    return stored_provider(path)
+
+
+def used_path(provider: str, path: str | None) -> str | None:
+    """Return a data path as a run records it, None where the data provider has no use for one.
+
+    Raises:
+        UsageError: there is none, and the provider needs one.
+    """
+    from convnet_cfg.data import needs_path, takes_path
+
+    if not path and needs_path(provider):
+        raise UsageError(f"--data-path is missing: data provider {provider!r} reads its batches there")
+    if path and not takes_path(provider):
+        say(f"note: no effect: the data path (data provider {provider!r} needs none)")
+        return None
+    return absolute(path)
 
 
 def provider_options(provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a data provider that the command line sets."""
-    from convnet_cfg.data import options_of
+    from convnet_cfg.data import options_of, read_options, views_of
 
     known = options_of(provider)
-    found = {}
-    if values.get("crop_border") is not None:
-        if "crop_border" in known:
-            found["crop_border"] = values["crop_border"]
-        else:
-            say(f"note: no effect: --crop-border (data provider {provider!r} does not crop)")
+    found = read_options(provider, values.get("own_options") or ())
+    found |= {name: values[name] for name in PROVIDER_OPTIONS if values.get(name) is not None}
+    if "crop_border" in found and "crop_border" not in known:
+        say(f"note: no effect: --crop-border (data provider {provider!r} does not crop)")
+        del found["crop_border"]
     if values.get("multiview"):
         if "test_views" not in known:
-            raise UsageError(f"--multiview-test: data provider {provider!r} has one view of each case only")
-        found["test_views"] = 10
+            raise UsageError(f"no multiview test: data provider {provider!r} has one view of each case only")
+        found["test_views"] = views_of(provider)
     return found
+
+
+def _pair(layers: str | None, params: str | None, values: Mapping[str, Any]) -> Pair:
+    """Return the files that the arguments name.
+
+    Raises:
+        UsageError: there are none, with all else that is missing; or they do not exist.
+    """
+    if layers is None:
+        raise UsageError(missing({**values, "layers": None, "params": params}))
+    return find_pair(layers, params)
 
 
 def _begin(
     layers: str | None, params: str | None, values: Mapping[str, Any], given: Mapping[str, Any]
 ) -> None:
     """Begin a new run."""
-    pair = find_pair(required(layers, "LAYERS", "the layer definition, or the name of a network"), params)
+    pair = _pair(layers, params, values)
     prepared = prepare_pair(pair, {**values, **recipe_values(pair), **given})
 
     from convnet_cfg.cli.running import say_what_next, train_new
 
     shipped = pair.recipe is not None and params is None
     trained = train_new(prepared, Path(values["save_path"]), shipped, values)
-    say_what_next(trained.session)
+    say_what_next(trained.session.run_directory.path, trained.session.position.epoch)
 
 
 def prepare_pair(pair: Pair, values: Mapping[str, Any]) -> Prepared:
     """Read the two files and the data, and say what will be done with them."""
-    from convnet_cfg.cli.describe import describe
+    lacking = missing({**values, **pair._asdict()})
+    if lacking or pair.params is None:
+        raise UsageError(lacking)
+
+    from convnet_cfg.cli.describe import describe, describe_check
     from convnet_cfg.training.setup import prepare
 
-    params = required(pair.params, "PARAMS", "the layer parameters")
-    prepared = prepare(pair.layers, params, make_options(values))
-    describe(prepared, values["verbose"])
+    prepared = prepare(pair.layers, pair.params, make_options(values))
+    (describe_check if values.get("check_grads") else describe)(prepared, values["verbose"])
     return prepared
-
-
-def _go_on(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Go on with a run, or test it."""
-    from convnet_cfg.cli.describe import describe
-    from convnet_cfg.training.setup import prepare_again
-
-    path = Path(values["load_file"])
-    if "save_path" in given:
-        say("note: no effect: --save-path (-f goes on in the run directory)")
-    params = values["layer_params"] or values["params"]
-    again = prepare_again(
-        path, run_changes(path, given), Path(params) if params else None, training=not values["test_only"]
-    )
-
-    from convnet_cfg.cli.running import say_what_next, test_again, train_again
-
-    if values["test_only"]:
-        options = again.prepared.options
-        one = options.test_one and ("test_one" in given or not given.get("multiview"))
-        test_again(again, options.test_range[:1] if one else options.test_range, values)
-        return
-    describe(again.prepared, values["verbose"])
-    say_what_next(train_again(again, values).session)
 
 
 def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -326,15 +340,25 @@ def run_changes(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     before = Options.from_json(run.read_record()["options"])
     names = {option.name for option in fields(Options)}
     changes = {name: value for name, value in given.items() if name in names}
-    if "data_path" in changes:
-        changes["data_path"] = absolute(changes["data_path"])
     if changes.get("data_provider") == "":
         changes["data_provider"] = provider_of_data(changes.get("data_path", before.data_path))
-    if {"crop_border", "multiview", "data_provider"} & set(given):
-        provider = changes.get("data_provider", before.data_provider)
-        known = {**before.provider_options, "multiview": before.multiview, **given}
-        changes["provider_options"] = provider_options(provider, known)
+    provider = changes.get("data_provider", before.data_provider)
+    if {"data_path", "data_provider"} & set(changes):
+        changes["data_path"] = used_path(provider, changes.get("data_path", before.data_path))
+    if {*PROVIDER_OPTIONS, "multiview", "data_provider", "own_options"} & set(given):
+        known = {**_still_known(before, provider), "multiview": before.multiview, **given}
+        same = before.provider_options if provider == before.data_provider else {}
+        kept = {name: value for name, value in same.items() if name != "test_views"}
+        changes["provider_options"] = {**kept, **provider_options(provider, known)}
     return changes
+
+
+def _still_known(before: Options, provider: str) -> dict[str, Any]:
+    """Return those of a run's options of its data provider that another provider takes too."""
+    from convnet_cfg.data import options_of
+
+    known = options_of(provider)
+    return {name: value for name, value in before.provider_options.items() if name in known}
 
 
 def _check_gradients(
@@ -343,9 +367,9 @@ def _check_gradients(
     """Compare the gradients of every layer with finite differences; exit code 1 if some differ."""
     if values["load_file"]:
         raise UsageError("--check-grads takes LAYERS and PARAMS, not -f")
-    pair = find_pair(required(layers, "LAYERS", "the layer definition, or the name of a network"), params)
-    batches = {"train_range": (1,), "test_range": (1,)}
-    prepared = prepare_pair(pair, {**values, **batches, **recipe_values(pair), **given})
+    usual = {**values, "train_range": (1,), "test_range": (1,)}
+    pair = _pair(layers, params, usual)
+    prepared = prepare_pair(pair, {**usual, **recipe_values(pair), **given})
 
     from convnet_cfg.cli.running import check_gradients
 

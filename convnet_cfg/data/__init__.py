@@ -1,14 +1,21 @@
 """Data providers: batch files and made-up data, delivered as numpy arrays and prepared on the device."""
 
 from convnet_cfg.data.batches import Batch, BatchDirectory, stored_provider
-from convnet_cfg.data.images import CroppedImageProvider, ImageProvider
+from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
+from convnet_cfg.data.jpeg_batches import JpegDirectory
+from convnet_cfg.data.jpeg_images import JpegImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
+from convnet_cfg.data.provider_options import read_options
 from convnet_cfg.data.registry import (
     REGISTRY,
+    directory_on_path,
+    needs_path,
     open_provider,
     options_of,
     register,
+    takes_path,
+    views_of,
     working_directory_on_path,
 )
 
@@ -19,10 +26,18 @@ __all__ = [
     "CroppedImageProvider",
     "DataProvider",
     "ImageProvider",
+    "InnerCropProvider",
+    "JpegDirectory",
+    "JpegImageProvider",
+    "directory_on_path",
     "load_pickle",
+    "needs_path",
     "open_provider",
     "options_of",
+    "read_options",
     "register",
     "stored_provider",
+    "takes_path",
+    "views_of",
     "working_directory_on_path",
 ]

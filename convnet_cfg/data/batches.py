@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from math import isqrt
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from convnet_cfg.data.folders import (
+    META,
+    PUBLIC_TEST,
+    PUBLIC_TEST_NUMBER,
+    Meta,
+    array_entry,
+    entry,
+    find_files,
+    listed,
+    missing_batches,
+    to_images,
+)
 from convnet_cfg.data.pickles import load_pickle
-from convnet_cfg.errors import DataError, UsageError, join_words
+from convnet_cfg.errors import DataError, UsageError
 
 CACHE_BYTES = 512 << 20
 """How much of the loaded batches is kept in memory; all of CIFAR-10 takes 184 MB."""
 
-META = "batches.meta"
-PUBLIC_TEST = "test_batch"
-PUBLIC_TEST_NUMBER = 6
 PUBLIC_TRAINING_NUMBERS = range(1, 6)
 
 
@@ -83,11 +90,8 @@ class BatchDirectory:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.name = str(path)
-        try:
-            self._files = _find_files(self.path)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error})") from None
-        meta = _Meta.read(self.path / META)
+        self._files = find_files(self.path)
+        meta = Meta.read(self.path)
         self.label_names = meta.label_names
         self.image_shape = meta.image_shape
         self._stored_mean = meta.mean
@@ -108,7 +112,7 @@ class BatchDirectory:
             raise DataError(f"{self.path / META}: has no data_mean")
         if missing := sorted(set(PUBLIC_TRAINING_NUMBERS) - set(self._files)):
             raise DataError(
-                f"{self.path}: the mean image needs batches 1 to 5; missing: {_listed(missing)}",
+                f"{self.path}: the mean image needs batches 1 to 5; missing: {listed(missing)}",
             )
         batches = map(self.batch, PUBLIC_TRAINING_NUMBERS)
         return mean_image(batch.images for batch in batches)
@@ -118,8 +122,8 @@ class BatchDirectory:
             raise DataError(missing_batches(self.name, [number], self.numbers))
         content = load_pickle(file)
         labels = _labels(file, content, len(self.label_names))
-        rows = self._rows(file, _array(file, content, "data"), len(labels))
-        return Batch(_images(rows, self.image_shape), labels)
+        rows = self._rows(file, array_entry(file, content, "data"), len(labels))
+        return Batch(to_images(rows, self.image_shape), labels)
 
     def _rows(self, file: Path, data: np.ndarray, cases: int) -> np.ndarray:
         """Return data as (cases, values), after a check of its shape and its numbers."""
@@ -150,28 +154,6 @@ class BatchDirectory:
         return not public
 
 
-class _Meta(NamedTuple):
-    """What `batches.meta` says."""
-
-    label_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    mean: np.ndarray | None
-
-    @classmethod
-    def read(cls, file: Path) -> _Meta:
-        content = load_pickle(file)
-        names = _entry(file, content, "label_names")
-        if not isinstance(names, list | tuple) or not names:
-            raise DataError(f"{file}: label_names must be a list with one name for each class")
-        mean = _mean_values(file, content) if "data_mean" in content else None
-        values = content.get("num_vis", None if mean is None else mean.size)
-        shape = _image_shape(file, values)
-        if mean is not None and mean.size != values:
-            raise DataError(f"{file}: data_mean has {mean.size} values, but num_vis is {values}")
-        image = None if mean is None else _images(mean.reshape(1, -1), shape)[0]
-        return cls(tuple(map(str, names)), shape, image)
-
-
 def stored_provider(path: str | os.PathLike[str]) -> str:
     """Return the name of the data provider that a batch directory asks for (`dp_type`).
 
@@ -187,64 +169,9 @@ def stored_provider(path: str | os.PathLike[str]) -> str:
     return name
 
 
-def _image_shape(file: Path, values: object) -> tuple[int, int, int]:
-    """Return rows, columns, channels of a square image with so many values."""
-    if values is None:
-        raise DataError(f"{file}: has neither num_vis nor data_mean, so the image size is unknown")
-    if isinstance(values, int | np.integer) and values > 0:
-        for channels in (3, 1):
-            side = isqrt(int(values) // channels)
-            if channels * side * side == values:
-                return side, side, channels
-    raise DataError(f"{file}: images of {values!r:.40} values are not square with 3 channels or 1")
-
-
-def _mean_values(file: Path, content: Mapping[str, object]) -> np.ndarray:
-    mean = _array(file, content, "data_mean").astype(np.float32)
-    if not np.isfinite(mean).all():
-        raise DataError(f"{file}: data_mean is not finite")
-    return mean
-
-
-def _find_files(path: Path) -> dict[int, Path]:
-    """Return the batch files of a folder by number, or say where the right folder may be."""
-    if not path.exists():
-        raise DataError(f"{path}: no such folder")
-    if not path.is_dir():
-        raise DataError(
-            f"{path}: is a file, expected a folder with {META} and data_batch_1, data_batch_2, ..."
-        )
-    if not (path / META).exists():
-        inside = sorted(child for child in path.iterdir() if (child / META).exists())
-        hint = f"; did you mean {join_words([str(child) for child in inside])}?" if inside else ""
-        raise DataError(f"{path}: no {META} here{hint}")
-    files = {PUBLIC_TEST_NUMBER: path / PUBLIC_TEST} if (path / PUBLIC_TEST).exists() else {}
-    for file in path.iterdir():
-        if match := re.fullmatch("data_batch_([0-9]+)", file.name):
-            files[int(match[1])] = file
-    return files
-
-
-def _entry(file: Path, content: object, key: str) -> Any:
-    if not isinstance(content, dict):
-        raise DataError(f"{file}: holds a {type(content).__name__}, expected a dictionary")
-    if key not in content:
-        raise DataError(f"{file}: has no {key!r}; it has {', '.join(map(repr, content)) or 'nothing':.200}")
-    return content[key]
-
-
-def _array(file: Path, content: object, key: str) -> np.ndarray:
-    """Return an entry which must be an array of real numbers."""
-    array = _entry(file, content, key)
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif":
-        kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-        raise DataError(f"{file}: {key} must be an array of numbers, got {kind}")
-    return np.asarray(array)
-
-
 def _labels(file: Path, content: object, classes: int) -> np.ndarray:
     """Return labels as int32, (cases,), after a check of each."""
-    labels = _entry(file, content, "labels")
+    labels = entry(file, content, "labels")
     labels = labels.ravel().tolist() if isinstance(labels, np.ndarray) else labels
     if not isinstance(labels, list | tuple) or not labels:
         raise DataError(f"{file}: labels must be a list with one number for each case")
@@ -258,12 +185,6 @@ def _labels(file: Path, content: object, classes: int) -> np.ndarray:
     return np.array(labels, np.int32)
 
 
-def _images(rows: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Turn (cases, values), channel after channel, into (cases, rows, columns, channels)."""
-    side, _, channels = shape
-    return np.ascontiguousarray(rows.reshape(-1, channels, side, side).transpose(0, 2, 3, 1))
-
-
 def mean_image(parts: Iterable[np.ndarray]) -> np.ndarray:
     """Return the mean over the first axis of all parts, added up in float64, as float32."""
     total, cases = 0.0, 0
@@ -271,14 +192,3 @@ def mean_image(parts: Iterable[np.ndarray]) -> np.ndarray:
         total = total + part.sum(axis=0, dtype=np.float64)
         cases += len(part)
     return np.asarray(total / cases, np.float32)
-
-
-def missing_batches(where: str, missing: Iterable[int], there: Iterable[int]) -> str:
-    """Return the message that names the missing batches and those that are there."""
-    names = sorted(missing)
-    word = "batch" if len(names) == 1 else "batches"
-    return f"{where}: {word} {_listed(names)} missing; there are {_listed(there) or 'none'}"
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return join_words([str(number) for number in numbers], "and")

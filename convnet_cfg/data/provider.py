@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convnet_cfg.data.batches import missing_batches
+from convnet_cfg.data.folders import missing_batches
 from convnet_cfg.errors import DataError
 
 if TYPE_CHECKING:

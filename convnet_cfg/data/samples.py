@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from convnet_cfg.data.batches import Batch, mean_image, missing_batches
+from convnet_cfg.data.batches import Batch, mean_image
+from convnet_cfg.data.folders import missing_batches
 from convnet_cfg.data.provider import Arrays, DataProvider
 from convnet_cfg.errors import DataError, UsageError
 
@@ -70,9 +71,27 @@ class RandomProvider(DataProvider):
 
     def training_arrays(self, number: int, rng: np.random.Generator) -> Arrays:
         """Return values (512, dimension) and labels (512,)."""
-        values = rng.random((self.cases, *self.shapes[0]), np.float32)
-        return values, rng.integers(0, self.num_classes, self.cases, np.int32)
+        return self.draw(rng)
 
     def test_arrays(self, number: int) -> Arrays:
         """Return a batch that is always the same for the same number."""
-        return self.training_arrays(number, np.random.default_rng(number))
+        return self.draw(np.random.default_rng(number))
+
+    def draw(self, rng: np.random.Generator) -> Arrays:
+        """Return new cases."""
+        values = rng.random((self.cases, *self.shapes[0]), np.float32)
+        return values, rng.integers(0, self.num_classes, self.cases, np.int32)
+
+
+class RepeatedProvider(RandomProvider):
+    """Seven random cases, the same ones in every batch and every run: cuda-convnet2's `dummy-labeled-n`."""
+
+    cases = 7
+
+    def training_arrays(self, number: int, rng: np.random.Generator) -> Arrays:
+        """Return values (7, dimension) and labels (7,)."""
+        return self.test_arrays(number)
+
+    def test_arrays(self, number: int) -> Arrays:
+        """Return values (7, dimension) and labels (7,)."""
+        return self.draw(np.random.default_rng(0))

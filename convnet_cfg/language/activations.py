@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convnet_cfg.errors import Problem
-from convnet_cfg.language.declaring import Declarations
+from convnet_cfg.language.declaring import Declarations, Declared
 from convnet_cfg.language.layer_types import NeuronSpec
 from convnet_cfg.language.spec import Report
 
@@ -17,7 +17,7 @@ def name_activations(declarations: Declarations, problems: list[Problem]) -> Map
     names: dict[str, str] = {}
     taken = set(declarations)
     for layer in declarations.values():
-        if layer.spec is None or layer.spec.neuron is None or isinstance(layer.spec, NeuronSpec):
+        if not _has_activation(layer):
             continue
         first = f"{layer.name}_neuron"
         choices = [first, *(f"{first}.{number}" for number in range(1, MAX_NAME_CLASHES + 1))]
@@ -28,3 +28,13 @@ def name_activations(declarations: Declarations, problems: list[Problem]) -> Map
         names[layer.name] = free or first
         taken.add(names[layer.name])
     return names
+
+
+def _has_activation(layer: Declared) -> bool:
+    """Return whether a layer asks for an activation, be it a wrong one."""
+    if layer.spec_type is None or issubclass(layer.spec_type, NeuronSpec):
+        return False
+    if layer.spec is not None:
+        return layer.spec.neuron is not None
+    entry = layer.section.all_entries().get("neuron")
+    return entry is not None and bool(entry.text)

@@ -8,6 +8,7 @@ from convnet_cfg.language.kinds import number_between, one_of
 from convnet_cfg.language.layer_types import LayerSpec, PoolSpec
 from convnet_cfg.language.params import AlexNetConvParams, AlexNetParams, EnableParams
 from convnet_cfg.language.spec import key
+from convnet_cfg.language.v2_types import RandomScaleSpec
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 
 
@@ -36,7 +37,18 @@ class AlexNetLocalSpec(LocalSpec):
 class AlexNetPoolSpec(PoolSpec):
     """`type=pool`: also the value of greatest magnitude."""
 
-    pool: str = key("pool", one_of("max", "maxabs", "avg"))
+    pool: str = key(
+        "pool",
+        one_of("max", "maxabs", "avg"),
+        doc="`max`: the largest value of a window. `maxabs`: that of largest magnitude. `avg`: the mean.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlexNetRandomScaleSpec(RandomScaleSpec):
+    """`type=rscale`: in tests the centre of the image, at its own size."""
+
+    crops_in_tests = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,4 +58,4 @@ class HalfSpec(LayerSpec):
     type_name = "hs"
     params = EnableParams
 
-    keep: float = key("keep", number_between(0, 1))
+    keep: float = key("keep", number_between(0, 1), doc="Probability of keeping a value.")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convnet_cfg.errors import ConfigError, Place, Problem, Severity, UsageError, did_you_mean
 from convnet_cfg.language.activations import name_activations
 from convnet_cfg.language.assembly import assemble
 from convnet_cfg.language.declaring import Declarations, declare_layers
-from convnet_cfg.language.dialects import DIALECTS, DeviceList, Dialect
+from convnet_cfg.language.dialect import DeviceList, Dialect
+from convnet_cfg.language.dialects import DIALECTS
 from convnet_cfg.language.grammar import Section, read_sections
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.markers import recognize
-from convnet_cfg.language.network import Network
+from convnet_cfg.language.network import Layer, Network
 from convnet_cfg.language.parameters import read_parameters
 from convnet_cfg.language.params import LayerParams
 from convnet_cfg.language.replicas import check_replicas
@@ -28,6 +29,12 @@ MODES: Mapping[str, frozenset[Severity]] = {
     "strict": frozenset({Severity.ERROR, Severity.SUSPECT, Severity.WARNING}),
 }
 
+# What an error says of a key that the original ignored.
+REFUSED_KEYS: Mapping[str, str] = {
+    "default": " (the original ignored it: --lenient does the same)",
+    "strict": " (the original ignored it)",
+}
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -35,12 +42,14 @@ class Reading:
 
     `mode` is one of `MODES`. `dialect` is the name of one of `DIALECTS`; None: it is recognized. Averages
     over windows at the border divide by the `average_divisor`: the `existing` pixels, or the `nominal` number
-    of pixels of a window; None: as the dialect has it.
+    of pixels of a window; None: as the dialect has it. `ignore_devices`: a network whose layers were spread
+    over devices is one plain network.
     """
 
     mode: str = "default"
     dialect: str | None = None
     average_divisor: str | None = None
+    ignore_devices: bool = False
 
 
 def load_network(
@@ -92,6 +101,8 @@ def read_pair(layers: str | Path, params: str | Path | None = None, reading: Rea
         raise ConfigError(problems)
     if not layer_sections:
         raise ConfigError([Problem(Place(str(layers), 1), None, "no [layer] in this file"), *problems])
+    if params is not None and param_sections is not None:
+        _check_order(str(layers), str(params), layer_sections, param_sections)
     dialect, reason = _recognize(layer_sections, param_sections or {}, reading.dialect, problems)
     declarations = declare_layers(layer_sections, dialect, problems)
     activations = name_activations(declarations, problems)
@@ -126,12 +137,17 @@ def build_network(pair: Pair, dims: DataDims | Sequence[int], classes: int | Non
     return Network(
         dialect=pair.dialect,
         recognized_by=pair.recognized_by,
-        layers=assemble(layers, pair.activations, pair.params or {}, pair.dialect.shares_biases),
+        layers=_finished(pair, layers),
         data_dims=_used_dims(layers, as_function(dims)),
         nominal_average=divisor == "nominal" if divisor else pair.dialect.nominal_average,
         remarks=tuple(reported),
         has_params=pair.params is not None,
     )
+
+
+def _finished(pair: Pair, wired: Mapping[str, Wired]) -> tuple[Layer, ...]:
+    layers = assemble(wired, pair.activations, pair.params or {}, pair.dialect.shares_biases)
+    return tuple(replace(layer, devices=()) for layer in layers) if pair.reading.ignore_devices else layers
 
 
 def _check_params(pair: Pair, layers: Mapping[str, Wired], problems: list[Problem]) -> None:
@@ -152,10 +168,14 @@ def _used_dims(layers: Mapping[str, Wired], dims: DataDims) -> tuple[int, ...]:
 
 
 def _as_reported(problem: Problem, mode: str) -> Problem:
-    """Return a problem as the error, warning or note that the mode makes of it."""
+    """Return a problem as the error, warning or note that the mode makes of it, in the words for that."""
     if problem.severity in MODES[mode]:
-        return problem._replace(severity=Severity.ERROR)
-    return problem if problem.severity is Severity.NOTE else problem._replace(severity=Severity.WARNING)
+        advice = REFUSED_KEYS[mode] if problem.ignored else ""
+        return problem._replace(severity=Severity.ERROR, message=problem.message + advice)
+    if problem.severity is Severity.NOTE:
+        return problem
+    consequence = ", ignored" if problem.ignored else ""
+    return problem._replace(severity=Severity.WARNING, message=problem.message + consequence)
 
 
 def as_function(dims: DataDims | Sequence[int]) -> DataDims:
@@ -184,6 +204,23 @@ def _recognize(
 
 def _reading_order(first_file: str) -> Callable[[Problem], tuple[bool, str, int, int]]:
     return lambda problem: (problem.place.file != first_file, *problem.place)
+
+
+def _check_order(
+    layers: str, params: str, layer_sections: Mapping[str, Section], param_sections: Mapping[str, Section]
+) -> None:
+    """Raise ConfigError if one file was given twice, or the two in the wrong order."""
+    place = Place(layers, 1)
+    if Path(layers).samefile(params):
+        message = "this file is given twice: the definition and the parameters are two files"
+        raise ConfigError([Problem(place, None, message)])
+    if _has_types(param_sections) and not _has_types(layer_sections):
+        message = f"no layer has a type here, but there are types in {params}: are the two files swapped?"
+        raise ConfigError([Problem(place, None, message)])
+
+
+def _has_types(sections: Mapping[str, Section]) -> bool:
+    return any("type" in section.all_entries() for section in sections.values())
 
 
 def _read(path: str | Path, problems: list[Problem]) -> Mapping[str, Section] | None:

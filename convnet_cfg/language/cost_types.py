@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from convnet_cfg.errors import Severity
-from convnet_cfg.language.kinds import NAME, NUMBER, at_least
+from convnet_cfg.language.kinds import NAME
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.neurons import Neuron
 from convnet_cfg.language.params import CostParams, LayerParams, PositiveWeightParams, TopParams
-from convnet_cfg.language.shapes import Input, Output, common_output, image_input
+from convnet_cfg.language.shapes import Input, Output, common_output
 from convnet_cfg.language.spec import Report, key
 
 
@@ -34,7 +34,7 @@ class CostSpec(LayerSpec):
         return Output(0)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Report inputs that do not fit."""
+        """Any values."""
 
     def classes(self, inputs: Sequence[Input]) -> int | None:
         """Return how many classes the data must have for this cost; None: any number."""
@@ -51,7 +51,7 @@ class LogregSpec(CostSpec):
     probability_types: ClassVar[tuple[str, ...]] = ("softmax",)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels are one value a case, probabilities come from a softmax layer."""
+        """Labels, one value a case; probabilities, which come from a softmax layer."""
         labels, probabilities = inputs
         check_labels(labels, report)
         check_probabilities(probabilities, self.probability_types, report)
@@ -104,12 +104,21 @@ class SquaresSpec(CostSpec):
 class ParentSpec(CostSpec):
     """A cost of v2, which may have others reported as part of it."""
 
-    children: tuple[str, ...] = key("children", NAME, is_list=True, default=())
+    children: tuple[str, ...] = key(
+        "children",
+        NAME,
+        is_list=True,
+        default=(),
+        doc=(
+            "Costs of this type, further up, whose values are added to those reported of this one; "
+            "gradients stay as they are."
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopLogregSpec(LogregSpec):
-    """`type=cost.logreg` that also counts how often the label is not among the likeliest classes."""
+    """`type=cost.logreg` with a second error: how often the label is not among the likeliest classes."""
 
     params: ClassVar[type[LayerParams]] = TopParams
 
@@ -120,12 +129,12 @@ class TopLogregSpec(LogregSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ParentLogregSpec(ParentSpec, TopLogregSpec):
-    """`type=cost.logreg` of v2."""
+    """`type=cost.logreg` of v2: it counts a second error, and others may be reported as part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParentSquaresSpec(ParentSpec, SquaresSpec):
-    """`type=cost.sum2` of v2."""
+    """`type=cost.sum2` of v2: others may be reported as part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +145,7 @@ class CrossEntropySpec(ParentSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Both inputs have one value for each class."""
+        """Labels, a distribution; probabilities, which come from a softmax layer; one value a class each."""
         check_probabilities(inputs[1], ("softmax",), report)
         common_output(inputs, report)
 
@@ -154,7 +163,7 @@ class BinaryCrossEntropySpec(ParentSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Targets and predictions are equally many; predictions should come from a logistic function."""
+        """Targets and predictions, equally many; predictions should come from a logistic function."""
         common_output(inputs, report)
         warn_unless_logistic(inputs[1], report)
 
@@ -185,7 +194,7 @@ class PairCostSpec(CostSpec):
     input_limits = (2, 2)
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Both inputs are equally wide."""
+        """Targets, then predictions, equally many."""
         common_output(inputs, report)
 
 
@@ -194,222 +203,6 @@ class LogisticPairSpec(PairCostSpec):
     """A cost of targets and predictions from 0 to 1."""
 
     def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Targets and predictions are equally many; predictions should come from a logistic function."""
+        """Targets and predictions, equally many; predictions should come from a logistic function."""
         super().check(inputs, report)
         warn_unless_logistic(inputs[1], report)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlexNetCrossEntropySpec(LogisticPairSpec):
-    """`type=cost.crossent2` of the 2012 AlexNet program: the cross-entropy of independent targets."""
-
-    type_name = "cost.crossent2"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RobustPairSpec(PairCostSpec):
-    """`type=cost.rflickr` of the 2012 AlexNet program: log(1 + (p - t)^2)."""
-
-    type_name = "cost.rflickr"
-
-
-@dataclass(frozen=True, kw_only=True)
-class GatedSquaresSpec(CostSpec):
-    """`type=cost.gsum2` of the 2012 AlexNet program: squares times a gate for each case."""
-
-    type_name = "cost.gsum2"
-    input_limits = (2, 2)
-    single_inputs = (0,)
-
-    def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """The gate is one value a case."""
-        check_single(inputs[0], "the first input must be one value a case", report)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SubsetParams(CostParams):
-    """Of cost.msm: the size of the sets; `threads` only tuned the original."""
-
-    set_size: int = key("setSize", at_least(1))
-    threads: int = key("threads", at_least(1), default=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SubsetSpec(CostSpec):
-    """`type=cost.msm` of the 2012 AlexNet program: a distribution over all sets of so many classes."""
-
-    type_name = "cost.msm"
-    label_inputs = (0,)
-    params = SubsetParams
-    input_limits = (2, 2)
-
-    def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels and an energy for each class."""
-        check_labels(inputs[0], report)
-
-    def classes(self, inputs: Sequence[Input]) -> int:
-        """As many as energies."""
-        return inputs[1].output.size
-
-    def check_params(self, params: LayerParams, inputs: Sequence[Input], report: Report) -> None:
-        """Sets are smaller than the set of all classes."""
-        most = inputs[1].output.size - 1
-        if isinstance(params, SubsetParams) and params.set_size > most:
-            report.error(
-                f"setSize must be an integer from 1 to {most} (fewer than the classes), "
-                f"got {params.set_size}",
-                "setSize",
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopographicSpec(CostSpec):
-    """`type=cost.tica` of the 2012 AlexNet program: the roots of sums of squares over windows."""
-
-    type_name = "cost.tica"
-
-    channels: int = key("channels", at_least(1))
-    size: int = key("sizeX", at_least(1))
-
-    def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """The input is an image."""
-        image_input(inputs[0], self.channels, report)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HalfSquaresSpec(SquaresSpec):
-    """`type=cost.sum2` of the Network in Network fork: half of the sum of squares."""
-
-    halved = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupSparsitySpec(CostSpec):
-    """`type=cost.gsinlabel` of the Network in Network fork: values of one label are sparse together."""
-
-    type_name = "cost.gsinlabel"
-    label_inputs = (0,)
-    input_limits = (2, 2)
-
-    channels: int = key("channels", at_least(1))
-    side: int | None = key("imgSize", at_least(1), default=None)
-
-    def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels, and values in channels."""
-        check_labels(inputs[0], report)
-        if inputs[1].output.size % self.channels:
-            values = f"the {inputs[1].output.size} values of {inputs[1].name!r}"
-            report.error(f"channels={self.channels} does not divide {values}", "channels")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskedLogregSpec(LogregSpec):
-    """`type=cost.logreg` of Cysu/cuda-convnet: a label of -1 costs nothing; probabilities may be remixed."""
-
-    probability_types = ("softmax", "condprob")
-    least_label = -1
-
-    def classes(self, inputs: Sequence[Input]) -> None:
-        """That fork left this check away."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BinaryRatesSpec(PairCostSpec):
-    """`type=cost.binxent` of Cysu/cuda-convnet: independent targets; labels of -1 cost nothing."""
-
-    type_name = "cost.binxent"
-
-
-@dataclass(frozen=True, kw_only=True)
-class IndependentSpec(ParentSpec, PairCostSpec):
-    """`type=cost.ice` of elhuhdron/emdrp: the cross-entropy of independent targets, from logits."""
-
-    type_name = "cost.ice"
-
-
-@dataclass(frozen=True, kw_only=True)
-class HingeSpec(ParentSpec):
-    """`type=cost.hingeloss` of hunse/cuda-convnet2: how much another value comes within 1 of the label's."""
-
-    type_name = "cost.hingeloss"
-    label_inputs = (0,)
-    input_limits = (2, 2)
-
-    def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels and a value for each class."""
-        check_labels(inputs[0], report)
-
-    def classes(self, inputs: Sequence[Input]) -> int:
-        """As many as values."""
-        return inputs[1].output.size
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogProbabilitySpec(LogregSpec):
-    """`type=cost.reg` of stephenyan1231: cost.logreg of log probabilities."""
-
-    type_name = "cost.reg"
-    probability_types = ("logsoftmax",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskLogregSpec(CostSpec):
-    """`type=cost.tasklogreg` of s9xie: cost.logreg for the cases of one task."""
-
-    type_name = "cost.tasklogreg"
-    label_inputs = (0,)
-    single_inputs = (1,)
-    params = TopParams
-    input_limits = (3, 3)
-
-    task: int = key("taskId", at_least(0))
-    task_name: str | None = key("taskName", NAME, default=None)
-
-    def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels, tasks, probabilities."""
-        check_labels(inputs[0], report)
-        check_single(inputs[1], "the second input must be tasks, one value a case", report)
-        check_probabilities(inputs[2], ("softmax",), report, "third")
-
-    def check_params(self, params: LayerParams, inputs: Sequence[Input], report: Report) -> None:
-        """`topk` is at most the number of classes."""
-        check_top(params, inputs[2].output.size, report)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairDistanceSpec(CostSpec):
-    """`type=cost.l2-sn` of zbhzxyld: distances between the halves of a minibatch."""
-
-    type_name = "cost.l2-sn"
-    label_inputs = (0,)
-    input_limits = (2, 2)
-
-    margin: float = key("m", NUMBER)
-
-    def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Labels, and any values; the margin is a number >= 0."""
-        check_labels(inputs[0], report)
-        if self.margin < 0:
-            report.error("a margin below 0, chosen anew in every minibatch, is not supported", "m")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DifferenceSpec(PairCostSpec):
-    """`type=cost.l2-reg` of zbhzxyld: half of the squared difference of two inputs."""
-
-    type_name = "cost.l2-reg"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankSpec(ParentSpec):
-    """`type=cost.locrank` of zhaofang0627: one code is to be nearer to a second than to a third."""
-
-    type_name = "cost.locrank"
-    input_limits = (4, 4)
-    single_inputs = (3,)
-
-    def check(self, inputs: Sequence[Input], report: Report) -> None:
-        """Three codes of one size, and a weight for each case."""
-        common_output(inputs[:3], report)
-        expected = "the fourth input must be one value a case"
-        check_single(inputs[3], expected, report, Severity.SUSPECT)  # nothing had checked it

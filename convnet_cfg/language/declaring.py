@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from convnet_cfg.errors import ConfigError, Problem, did_you_mean, shorten
 from convnet_cfg.language.cost_types import CostSpec
-from convnet_cfg.language.dialects import DeviceList, Dialect, OneDevice
+from convnet_cfg.language.dialect import DeviceList, Dialect, OneDevice
 from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.layer_types import DataSpec, LayerSpec
 from convnet_cfg.language.spec import Report, key_names, read_spec
 from convnet_cfg.language.unknown_keys import check_defaults, check_keys
+
+SpecType = type[LayerSpec]
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,9 @@ class Declared:
 
     section: Section
     type: str = ""  # empty where it is missing or unknown
+    spec_type: SpecType | None = None  # None where the type is missing or unknown
     spec: LayerSpec | None = None
-    input_names: tuple[str, ...] | None = None  # the spec's or, without one, those in the file
+    input_names: tuple[str, ...] | None = None  # None where there is no telling
     devices: tuple[int, ...] | None = None  # where a dialect places each layer
 
     @property
@@ -32,7 +35,7 @@ class Declared:
     @property
     def is_cost(self) -> bool:
         """Whether the layer is a cost, which no other layer can read."""
-        return isinstance(self.spec, CostSpec) or self.type.startswith("cost.")
+        return self.spec_type is not None and issubclass(self.spec_type, CostSpec)
 
 
 Declarations = Mapping[str, Declared]
@@ -70,8 +73,11 @@ def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Dec
     check_keys(section, known, key_names(spec_type.params, dialect), dialect, report)
     spec = read_spec(spec_type, section, report, dialect, len(names) if names is not None else None)
     if spec is not None:
-        spec, names = spec.refined(), spec.inputs
-    return Declared(section, spec_type.type_name, spec, names, _devices(section, dialect, report))
+        spec = spec.refined()
+    if issubclass(spec_type, DataSpec):
+        names = ()
+    read_type = spec_type if spec is None else type(spec)
+    return Declared(section, spec_type.type_name, read_type, spec, names, _devices(section, dialect, report))
 
 
 def _devices(section: Section, dialect: Dialect, report: Report) -> tuple[int, ...] | None:

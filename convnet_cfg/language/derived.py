@@ -7,6 +7,7 @@ from math import isqrt
 from typing import Any
 
 from convnet_cfg.language import layer_types as types
+from convnet_cfg.language.dialect import EXTENSIONS
 from convnet_cfg.language.fork_types import PixelSpec, ScaledConcatSpec
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.network import Layer, column_rows
@@ -28,7 +29,7 @@ def _image(layer: Layer, spec: Any) -> Values:
 
 
 def _neuron(layer: Layer, spec: types.NeuronSpec) -> Values:
-    kind = NEURONS[spec.neuron.name]
+    kind = {**EXTENSIONS.neurons, **NEURONS}[spec.neuron.name]
     described = {
         "type": spec.neuron.name,
         "params": dict(zip(kind.parameters, spec.neuron.parameters, strict=True)),

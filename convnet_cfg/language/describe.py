@@ -11,7 +11,7 @@ from typing import Any
 
 from convnet_cfg.errors import Problem, Severity
 from convnet_cfg.language.derived import derived_values
-from convnet_cfg.language.dialects import OneDevice
+from convnet_cfg.language.dialect import OneDevice
 from convnet_cfg.language.kinds import FunctionCall, SourceRef
 from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.network import Layer, Matrix, Network

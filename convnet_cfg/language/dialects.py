@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from dataclasses import replace
 
 from convnet_cfg.errors import Severity
 from convnet_cfg.language import cost_types as costs
+from convnet_cfg.language import fork_costs
 from convnet_cfg.language import fork_types as forks
 from convnet_cfg.language import layer_types as v1
 from convnet_cfg.language import neurons as activations
@@ -18,8 +17,10 @@ from convnet_cfg.language.alexnet_types import (
     AlexNetFullSpec,
     AlexNetLocalSpec,
     AlexNetPoolSpec,
+    AlexNetRandomScaleSpec,
     HalfSpec,
 )
+from convnet_cfg.language.dialect import DeviceList, Dialect, OneDevice, as_table, derive
 from convnet_cfg.language.historic_types import (
     OldContrastNormSpec,
     OldConvSpec,
@@ -30,87 +31,14 @@ from convnet_cfg.language.historic_types import (
     OldResponseNormSpec,
     OldSumSpec,
 )
-from convnet_cfg.language.kinds import Kind, Syntax, at_least
-from convnet_cfg.language.layer_types import LayerSpec, as_table
-from convnet_cfg.language.neurons import V1_SYNTAX, V2_SYNTAX, NeuronType, NumberSyntax, neuron_kind
+from convnet_cfg.language.neurons import V2_SYNTAX
 from convnet_cfg.language.schedules import (
+    AX_SCHEDULES,
     EMDRP_SCHEDULES,
     V2_SCHEDULES,
-    ScheduleType,
-    constant_kind,
-    schedule_kind,
 )
-from convnet_cfg.language.spec import Ignored, key, key_names
+from convnet_cfg.language.spec import Ignored
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceList:
-    """`gpu` of v2: a replica of the layer on each of these devices."""
-
-    devices: tuple[int, ...] | None = key("gpu", at_least(0), is_list=True, default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OneDevice:
-    """`gpu` of the 2012 AlexNet program: where the layer was."""
-
-    device: int | None = key("gpu", at_least(0), default=None)
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """One program's language.
-
-    `title` is its name for people. `placement` declares the keys that every layer but data has beside those
-    of its type. `deviations` say what we do otherwise than that program.
-    """
-
-    name: str
-    title: str
-    layer_types: Mapping[str, type[LayerSpec]]
-    neurons: Mapping[str, NeuronType] = field(default_factory=lambda: activations.V1_NEURONS)
-    number_syntax: NumberSyntax = V1_SYNTAX
-    schedules: Mapping[str, ScheduleType] = field(default_factory=dict)  # none: rates are plain numbers
-    broadcasts: bool = False  # one value stands for all inputs of a layer
-    activations_last: bool = False  # layers made from the key `neuron` come behind all others
-    nominal_divisor: bool = (
-        False  # gradients are divided by the size of a full minibatch, also in a short one
-    )
-    nominal_average: bool = False  # averages divide by all pixels of a window, inside the image or not
-    shared_rates: bool = True  # each use of a shared matrix has a rate of its own
-    shares_biases: bool = False  # `weightSource` shares the bias too
-    unused_layers: Severity = Severity.ERROR  # layers that no other layer reads
-    placement: type[Any] | None = None
-    ignored: Mapping[str, Ignored] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(
-        default_factory=dict
-    )  # types that its parser knew, and why there is no such layer
-    deviations: tuple[str, ...] = ()
-
-    @cached_property
-    def kinds(self) -> Mapping[Syntax, Kind]:
-        """How this program wrote activations and learning rates."""
-        return {
-            Syntax.NEURON: neuron_kind(self.neurons, self.number_syntax),
-            Syntax.REQUIRED_NEURON: neuron_kind(self.neurons, self.number_syntax, required=True),
-            Syntax.RATE: schedule_kind(self.schedules) if self.schedules else constant_kind(),
-        }
-
-    @cached_property
-    def keys(self) -> frozenset[str]:
-        """The keys of all layer types in both files, lower-cased."""
-        declarations = [self.placement] if self.placement else []
-        for spec in self.layer_types.values():
-            declarations += [spec, spec.params]
-        return frozenset(name.lower() for each in declarations for name in key_names(each, self))
-
-
-def derive(base: Dialect, name: str, title: str, *types: type[LayerSpec], **changes: Any) -> Dialect:
-    """Return a dialect that adds layer types to another one, or replaces those of the same name."""
-    table = {**base.layer_types, **as_table(*types)}
-    return replace(base, name=name, title=title, layer_types=table, deviations=(), **changes)
-
 
 V1 = Dialect(
     "v1",
@@ -217,17 +145,18 @@ ALEXNET = derive(
     v2.CrossMapNormV2Spec,
     v2.ConcatSpec,
     v2.FlipSpec,
-    v2.RandomScaleSpec,
+    AlexNetRandomScaleSpec,
     HalfSpec,
     costs.TopLogregSpec,
     costs.CrossEntropySpec,
-    costs.AlexNetCrossEntropySpec,
-    costs.RobustPairSpec,
-    costs.GatedSquaresSpec,
-    costs.SubsetSpec,
-    costs.TopographicSpec,
+    fork_costs.AlexNetCrossEntropySpec,
+    fork_costs.RobustPairSpec,
+    fork_costs.GatedSquaresSpec,
+    fork_costs.SubsetSpec,
+    fork_costs.TopographicSpec,
     neurons=activations.AX_NEURONS,
     number_syntax=V2_SYNTAX,
+    shapes=AX_SCHEDULES,
     activations_last=True,
     shared_rates=False,
     placement=OneDevice,
@@ -251,8 +180,8 @@ NIN = derive(
     forks.NinResponseNormSpec,
     forks.NinContrastNormSpec,
     forks.NinCrossMapNormSpec,
-    costs.HalfSquaresSpec,
-    costs.GroupSparsitySpec,
+    fork_costs.HalfSquaresSpec,
+    fork_costs.GroupSparsitySpec,
     neurons=activations.NIN_NEURONS,
     ignored=NO_DROPOUT,
 )
@@ -268,7 +197,10 @@ DROPCONNECT = derive(
     refused={"fcdrop": "no published program knew this type; fcdropo is dropout in a fully connected layer"},
 )
 
-CONCATENATED = "both inputs are joined and get their full gradient, which lacked the last value of each half"
+CONCATENATED = (
+    "joined inputs are each multiplied by their own coefficient and get their whole gradient; the "
+    "program took the second coefficient for both, and left out the last value of each half"
+)
 FORKS = {
     "alemagnani": derive(V1, "alemagnani", "alemagnani/cuda-convnet", forks.UnionSpec),
     "civilman628": replace(
@@ -290,12 +222,14 @@ FORKS = {
             "cysu",
             "Cysu/cuda-convnet",
             forks.TransitionSpec,
-            costs.MaskedLogregSpec,
-            costs.BinaryRatesSpec,
+            fork_costs.MaskedLogregSpec,
+            fork_costs.BinaryRatesSpec,
         ),
         deviations=("cost.binxent's gradient is multiplied by coeff, which that program forgot",),
     ),
-    "hunse": derive(V2, "hunse", "hunse/cuda-convnet2", costs.HingeSpec, neurons=activations.SPIKING_NEURONS),
+    "hunse": derive(
+        V2, "hunse", "hunse/cuda-convnet2", fork_costs.HingeSpec, neurons=activations.SPIKING_NEURONS
+    ),
     "stephenyan1231": derive(
         V1,
         "stephenyan1231",
@@ -306,7 +240,7 @@ FORKS = {
         forks.UnitNormSpec,
         forks.ConcatenateSpec,
         forks.PartSpec,
-        costs.LogProbabilitySpec,
+        fork_costs.LogProbabilitySpec,
         placement=OneDevice,
         refused=dict.fromkeys(
             ("scaling", "sumsquaresdiff", "logsumsquaresdiff", "color_enhance", "gradmag_enhance"),
@@ -314,15 +248,15 @@ FORKS = {
         ),
     ),
     "s9xie": replace(
-        derive(V2, "s9xie", "a fork of s9xie", costs.TaskLogregSpec),
+        derive(V2, "s9xie", "a fork of s9xie", fork_costs.TaskLogregSpec),
         deviations=("probabilities are not summed up over groups of classes, which only its data defined",),
     ),
     "zbhzxyld": derive(
         V1,
         "zbhzxyld",
         "a fork of zbhzxyld",
-        costs.PairDistanceSpec,
-        costs.DifferenceSpec,
+        fork_costs.PairDistanceSpec,
+        fork_costs.DifferenceSpec,
         refused={
             "shift": "what it computed is not published well enough",
             "cost.fisher2": "what it computed is not published well enough",
@@ -332,11 +266,20 @@ FORKS = {
         V2,
         "zhaofang0627",
         "zhaofang0627/cuda-convnet-for-hashing",
-        costs.RankSpec,
+        fork_costs.RankSpec,
         shares_biases=True,
         unused_layers=Severity.WARNING,
     ),
-    "elhuhdron": derive(V2, "elhuhdron", "elhuhdron/emdrp", costs.IndependentSpec, schedules=EMDRP_SCHEDULES),
+    "elhuhdron": derive(
+        V2,
+        "elhuhdron",
+        "elhuhdron/emdrp",
+        fork_costs.IndependentSpec,
+        schedules=EMDRP_SCHEDULES,
+        refused=dict.fromkeys(
+            ("cost.normp", "unpool", "cmunpool", "convdec", "whiten"), "what it computed is not published"
+        ),
+    ),
     "tund": replace(
         derive(V1, "tund", "tund's Galaxy Zoo program", forks.DropProbabilitySpec),
         deviations=("dropoutProb is taken for the probability of dropping: that program is not published",),

@@ -29,14 +29,14 @@ from convnet_cfg.language.weight_types import ConvSpec, FullSpec, WeightSpec
 class ConstantParams(NormParams):
     """A normalization of which the file must give the additive constant."""
 
-    constant: float = key("k", NUMBER)
+    constant: float = key("k", NUMBER, doc="What is added to the scaled sum of squares.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class IgnoredConstantParams(NormParams):
     """A normalization whose `k` must be there but was not used."""
 
-    unused_constant: float = key("k", NUMBER)
+    unused_constant: float = key("k", NUMBER, doc="It had no effect, but has to be there.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +67,16 @@ class PixelSpec(WeightSpec):
     type_name = "cccp"
     input_limits = (1, 1)
 
-    groups: int = key("channels", at_least(1))
-    group_inputs: int = key("in_nodes", at_least(1))
-    group_outputs: int = key("out_nodes", at_least(1))
+    groups: int = key("channels", at_least(1), doc="Groups of channels, each with weights of its own.")
+    group_inputs: int = key("in_nodes", at_least(1), doc="Channels of the input in each group.")
+    group_outputs: int = key("out_nodes", at_least(1), doc="Channels of the output in each group.")
 
     def pixels(self, source: Input) -> int:
         """Return how many pixels an input has; they need not form a square."""
         return source.output.size // (self.group_inputs * self.groups)
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """As many pixels as the input has."""
+        """`channels` * `out_nodes` channels of as many pixels as the input has."""
         source, channels = inputs[0], self.group_inputs * self.groups
         if source.output.size % channels:
             report.error(
@@ -92,7 +92,7 @@ class PixelSpec(WeightSpec):
         return Output(made * self.pixels(source))
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
-        """Inputs of a group by the outputs of all groups."""
+        """`in_nodes` x (`channels` * `out_nodes`)."""
         return (MatrixShape(self.group_inputs, self.group_outputs * self.groups),)
 
     def bias_shape(self, output: Output) -> MatrixShape:
@@ -130,10 +130,10 @@ class DropoutFullSpec(FullSpec):
 
     type_name = "fcdropo"
 
-    rate: float = key("rate", RATE)
+    rate: float = key("rate", RATE, doc="Probability of dropping an output.")
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """As fc."""
+        """`outputs` values."""
         if len(inputs) > 1:
             report.warning(
                 "one mask drops outputs of the sum of all inputs; the original masked the sum anew after "
@@ -150,7 +150,7 @@ class DropConnectSpec(FullSpec):
     type_name = "fcdropc"
     input_limits = (1, 1)
 
-    rate: float = key("rate", RATE)
+    rate: float = key("rate", RATE, doc="Probability of dropping a weight or bias.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,12 +173,14 @@ class UnionSpec(ConcatSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ScaledConcatSpec(ConcatSpec):
-    """`type=eltconcat` of civilman628: two inputs of one size, the second one's coefficient times both."""
+    """`type=eltconcat` of civilman628: two inputs of one size, each times its coefficient, joined."""
 
     type_name = "eltconcat"
     input_limits = (2, 2)
 
-    coefficients: tuple[float, ...] | None = key("coeffs", NUMBER, is_list=True, default=None)
+    coefficients: tuple[float, ...] | None = key(
+        "coeffs", NUMBER, is_list=True, default=None, doc="A factor for each input; without it each is 1."
+    )
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """Twice as many values as an input has."""
@@ -233,13 +235,19 @@ class TransitionSpec(WeightSpec):
     deviations: tuple[float, ...] = (0.0,)
     initial_bias: float = 0.0
     bias_function: FunctionCall | None = None
-    outputs: int = key("outputs", at_least(1))
+    outputs: int = key("outputs", at_least(1), doc="Values that it makes.")
     initial: str | tuple[tuple[float, ...], ...] = key(
-        "initW", Kind(read_matrix, "random, identity or a matrix such as 1 0; 0 1"), default="random"
+        "initW",
+        Kind(read_matrix, "random, identity or a matrix such as 1 0; 0 1"),
+        default="random",
+        doc=(
+            "First matrix, inputs x outputs: columns that are random distributions, the identity, or "
+            "the numbers themselves, row by row."
+        ),
     )
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output:
-        """As many values as the file says."""
+        """`outputs` values."""
         rows = inputs[0].output.size
         if self.initial == "identity" and rows != self.outputs:
             report.error(
@@ -251,7 +259,7 @@ class TransitionSpec(WeightSpec):
         return Output(self.outputs)
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
-        """Inputs by outputs."""
+        """Values of the input x outputs."""
         return (MatrixShape(inputs[0].output.size, self.outputs),)
 
     def multiply_adds(self, inputs: Sequence[Input], output: Output) -> int:
@@ -275,7 +283,7 @@ class UnitNormSpec(LayerSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ConcatenateSpec(ConcatSpec):
-    """`type=concatenate` of stephenyan1231."""
+    """`type=concatenate` of stephenyan1231: the inputs one behind the other."""
 
     type_name = "concatenate"
 
@@ -286,11 +294,11 @@ class PartSpec(LayerSpec):
 
     type_name = "crop"
 
-    first: int = key("start", at_least(0))
-    end: int = key("end", at_least(1))
+    first: int = key("start", at_least(0), doc="First value that is handed on, from 0.")
+    end: int = key("end", at_least(1), doc="Value behind the last one that is handed on.")
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """The values between."""
+        """The values from `start` up to `end` without it."""
         size = inputs[0].output.size
         if not self.first < self.end <= size:
             report.error(
@@ -304,7 +312,7 @@ class PartSpec(LayerSpec):
 class DecayedBiasParams(WeightParams):
     """Weights of stephenyan1231, whose bias has a decay of its own."""
 
-    bias_decay: float = key("wcB", NUMBER, default=0.0)
+    bias_decay: float = key("wcB", NUMBER, default=0.0, doc="Weight decay of the biases.")
 
     def bias_rule(self) -> UpdateRule:
         """Return the rule of the bias."""
@@ -313,17 +321,25 @@ class DecayedBiasParams(WeightParams):
 
 @dataclass(frozen=True, kw_only=True)
 class FixedDropoutFullSpec(FullSpec):
-    """`type=fc` of stephenyan1231: a fixed number of outputs is dropped, the same for all cases."""
+    """`type=fc` of stephenyan1231: it may drop a fixed number of outputs, the same for all cases."""
 
     params = DecayedBiasParams
 
     deviations: tuple[float, ...] = key("initW", NUMBER, default=0.01, per_input=True)
-    dropped: float = key("dropout", RATE, default=0.0)
+    dropped: float = key(
+        "dropout",
+        RATE,
+        default=0.0,
+        doc=(
+            "Part of the outputs that is 0 in training, the same ones for all cases; in tests all are "
+            "multiplied by 1 - dropout."
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecayedBiasConvSpec(ConvSpec):
-    """`type=conv` of stephenyan1231."""
+    """`type=conv` of stephenyan1231: `initW` may be left away, and biases decayed."""
 
     params = DecayedBiasParams
 
@@ -337,10 +353,10 @@ class DropProbabilitySpec(LayerSpec):
     type_name = "dropout"
     input_limits = (1, None)
 
-    rate: float = key("dropoutProb", RATE)
+    rate: float = key("dropoutProb", RATE, doc="Probability of dropping a value.")
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """As the first input; others make no difference that is known."""
+        """The shape of the first input; more inputs are refused."""
         if len(inputs) > 1:
             report.error("more than one input is not supported: what they are for is not published", "inputs")
             return None

@@ -14,9 +14,9 @@ from convnet_cfg.language.cost_types import (
     CostSpec,
     CrossEntropySpec,
     PairCostSpec,
-    RankSpec,
 )
 from convnet_cfg.language.declaring import Declared
+from convnet_cfg.language.fork_costs import RankSpec
 from convnet_cfg.language.layer_types import DataSpec, ImageSpec, MaxSpec, NeuronSpec, SumSpec
 from convnet_cfg.language.spec import count
 from convnet_cfg.language.v2_types import DropoutSpec, InvertedDropoutSpec

@@ -41,8 +41,18 @@ class OldConvSpec(ConvSpec):
 
     filters: tuple[int, ...] = key("filters", at_least(1), per_input=True, aliases=("numFilters",))
     partial_sum: int = key("partialSum", at_least(0), default=0)
-    given_shared_biases: bool | None = key("sharedBiases", FLAG, default=None)
-    renamed_filters: tuple[int, ...] | None = key("numFilters", at_least(1), default=None, is_list=True)
+    given_shared_biases: bool | None = key(
+        "sharedBiases",
+        FLAG,
+        default=None,
+        doc=(
+            "One bias for each filter; 0: one for each filter and position. Without it they are "
+            "shared, unless `numFilters` is given."
+        ),
+    )
+    renamed_filters: tuple[int, ...] | None = key(
+        "numFilters", at_least(1), default=None, is_list=True, doc="Older name of `filters`."
+    )
     shared_biases: bool = True
 
     def refined(self) -> LayerSpec:
@@ -53,7 +63,7 @@ class OldConvSpec(ConvSpec):
         return replace(self, shared_biases=shared)
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """As conv."""
+        """`filters` * `groups` channels of n x n, n = 1 + ceil((2 padding + side - filterSize) / stride)."""
         if self.given_shared_biases is None and not self.shared_biases:
             report.note(UNSHARED, "numFilters")
         return super().output(inputs, report)
@@ -84,8 +94,24 @@ class OldSumSpec(SumSpec):
 class OldNormParams(LayerParams):
     """`scale` and `pow` of a normalization whose definition may already have them."""
 
-    scale: float | None = key("scale", NUMBER, default=None)
-    power: float | None = key("pow", NUMBER, default=None)
+    scale: float | None = key(
+        "scale",
+        NUMBER,
+        default=None,
+        doc=(
+            "Factor of the sum of squares, divided by the number of values in a whole window first; "
+            "without it that of the definition file."
+        ),
+    )
+    power: float | None = key(
+        "pow",
+        NUMBER,
+        default=None,
+        doc=(
+            "Exponent of the divisor; without it that of the definition file, or 1 if that has a "
+            "`scale` only."
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +121,12 @@ class OldNormSpec(NormSpec):
     params: ClassVar[type[LayerParams]] = OldNormParams
 
     size: int = key("size", at_least(1), aliases=("sizeX",))
-    scale: float | None = key("scale", NUMBER, default=None)
-    power: float | None = key("pow", NUMBER, default=None)
+    scale: float | None = key(
+        "scale", NUMBER, default=None, doc="As in the parameter file, which counts first."
+    )
+    power: float | None = key(
+        "pow", NUMBER, default=None, doc="As in the parameter file, which counts first."
+    )
 
     def merge(self, params: LayerParams | None) -> NormParams | None:
         """Return scale and power from wherever they are given; the parameter file counts first.
@@ -130,7 +160,12 @@ class OldCrossMapNormSpec(OldNormSpec, CrossMapNormSpec):
 class OldResponseNormSpec(OldNormSpec, ResponseNormSpec):
     """`type=rnorm` with all its keys in the definition file; with `crossMap` it is cmrnorm."""
 
-    across: bool = key("crossMap", FLAG, default=False)
+    across: bool = key(
+        "crossMap",
+        FLAG,
+        default=False,
+        doc="The layer is a cmrnorm: its windows are of channels, not of pixels.",
+    )
 
     def refined(self) -> LayerSpec:
         """Return the layer of the type that is meant."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,15 +44,25 @@ class LayerSpec:
     input_limits: ClassVar[tuple[int, int | None]] = (1, 1)
     differentiable: ClassVar[bool] = True
 
-    inputs: tuple[str, ...] = key("inputs", NAME, is_list=True)
-    neuron: Neuron | None = key("neuron", Syntax.NEURON, default=None)
+    inputs: tuple[str, ...] = key(
+        "inputs", NAME, is_list=True, doc="Layers that it reads, in this order; each is defined further up."
+    )
+    neuron: Neuron | None = key(
+        "neuron",
+        Syntax.NEURON,
+        default=None,
+        doc="Activation behind it: a layer of its own, with the name of this one and `_neuron`.",
+    )
 
     def refined(self) -> LayerSpec:
         """Return the layer that is meant, where what the file says stands for another."""
         return self
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """Return what the layer hands on, or None where its inputs do not fit, which is reported."""
+        """The shape of the first input.
+
+        None where the inputs do not fit, which is reported.
+        """
         return inputs[0].output
 
     def check_params(self, params: LayerParams, inputs: Sequence[Input], report: Report) -> None:
@@ -72,12 +82,17 @@ class DataSpec(LayerSpec):
 
     inputs: tuple[str, ...] = ()
     neuron: Neuron | None = None
-    data_index: int = key("dataIdx", in_range(0, MAX_DATA_INDEX))
+    data_index: int = key(
+        "dataIdx", in_range(0, MAX_DATA_INDEX), doc="Number of the matrix of the data provider, from 0."
+    )
     first: int = 0  # the values that are read, from `first` on, up to `end` without it
     end: int = 0  # 0: all
 
     def output_of(self, dim: int, report: Report) -> Output | None:
-        """Return what the layer hands on of a matrix with `dim` values for each case."""
+        """The values of the matrix for each case.
+
+        `dim` is how many they are.
+        """
         end = self.end or dim
         if (self.first or self.end) and not self.first < end <= dim:
             report.error(f"start={self.first} and end={end} must be a part of the {dim} values", "start")
@@ -92,7 +107,7 @@ class SoftmaxSpec(LayerSpec):
     type_name = "softmax"
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output:
-        """As many values as the input; no image any more."""
+        """As many values as the input, no image any more."""
         return Output(inputs[0].output.size)
 
 
@@ -102,7 +117,7 @@ class NeuronSpec(LayerSpec):
 
     type_name = "neuron"
 
-    neuron: Neuron = key("neuron", Syntax.REQUIRED_NEURON)
+    neuron: Neuron = key("neuron", Syntax.REQUIRED_NEURON, doc="The activation.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +127,12 @@ class SumSpec(LayerSpec):
     type_name = "eltsum"
     input_limits = (1, None)
 
-    coefficients: tuple[float, ...] | None = key("coeffs", NUMBER, is_list=True, default=None)
+    coefficients: tuple[float, ...] | None = key(
+        "coeffs", NUMBER, is_list=True, default=None, doc="A factor for each input; without it each is 1."
+    )
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """The common size; coefficients, where given, must be one for each input."""
+        """The shape of the inputs, which have equally many values."""
         check_coefficients(self.coefficients, len(inputs), report)
         return common_output(inputs, report)
 
@@ -142,7 +159,7 @@ class MaxSpec(LayerSpec):
     input_limits = (2, None)
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """The common size."""
+        """The shape of the inputs, which have equally many values."""
         return common_output(inputs, report)
 
 
@@ -150,7 +167,7 @@ class MaxSpec(LayerSpec):
 class ImageSpec(LayerSpec):
     """A layer with one input that is read as an image."""
 
-    channels: int = key("channels", at_least(1))
+    channels: int = key("channels", at_least(1), doc="Channels of the input, which is a square image.")
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
         """The image that `output_image` makes of the input."""
@@ -159,7 +176,10 @@ class ImageSpec(LayerSpec):
         return image_output(made) if made else None
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """Return the image that the layer makes; the same size unless the type says otherwise."""
+        """The shape of the input.
+
+        None where the input does not fit, which is reported.
+        """
         return image
 
 
@@ -169,15 +189,30 @@ class PoolSpec(ImageSpec):
 
     type_name = "pool"
 
-    pool: str = key("pool", one_of("max", "avg"))
-    size: int = key("sizeX", at_least(1))
-    stride: int = key("stride", at_least(1))
-    start: int = key("start", INTEGER, default=0)
-    outputs: int = key("outputsX", at_least(0), default=0)
+    pool: str = key(
+        "pool", one_of("max", "avg"), doc="`max`: the largest value of a window. `avg`: the mean."
+    )
+    size: int = key("sizeX", at_least(1), doc="Side of the windows in pixels, at most that of the image.")
+    stride: int = key("stride", at_least(1), doc="Pixels from one window to the next, at most `sizeX`.")
+    start: int = key(
+        "start",
+        INTEGER,
+        default=0,
+        doc="Row and column where the first window begins; below 0 that is outside the image.",
+    )
+    outputs: int = key(
+        "outputsX",
+        at_least(0),
+        default=0,
+        doc="Windows in a row; 0: as many as it takes to reach the border.",
+    )
     sums: bool = False  # average pooling does not divide
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """Windows start inside the image but may reach past its border, hence ceil."""
+        """`channels` channels of n x n, n = `outputsX` or 1 + ceil((side - start - sizeX) / stride).
+
+        Windows start inside the image but may reach past its border, hence ceil.
+        """
         if source.trainable and self.channels % 16:
             report.note("channels % 16 != 0: the GPU kernels could not pool this over weights", "channels")
         fits = check_range(report, "sizeX", self.size, 1, image.side, "the side of the image")
@@ -217,11 +252,18 @@ class NormSpec(ImageSpec):
     params: ClassVar[type[LayerParams]] = NormParams
     divisor_power: ClassVar[int] = 2
 
-    size: int = key("size", at_least(1))
-    blocked: bool = key("blocked", FLAG, default=False)
+    size: int = key(
+        "size",
+        at_least(1),
+        doc=(
+            "Side of the windows in pixels, at most that of the image; an even one reaches one pixel "
+            "further up and to the left."
+        ),
+    )
+    blocked: bool = key("blocked", FLAG, default=False, doc="It has no effect on this type.")
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """The image keeps its size; windows fit into it."""
+        """The shape of the input, into which the windows fit."""
         if image.channels > 3 and image.channels % 4:
             report.note("channels > 3 and not a multiple of 4: the GPU kernels had none for this", "channels")
         return (
@@ -254,8 +296,20 @@ class CrossMapNormSpec(NormSpec):
     type_name = "cmrnorm"
     divisor_power = 1
 
+    size: int = key(
+        "size",
+        at_least(1),
+        doc="Channels in a window, from 2 to all; an even number reaches one channel further down.",
+    )
+    blocked: bool = key(
+        "blocked",
+        FLAG,
+        default=False,
+        doc="Windows are blocks of `size` channels side by side, not one around each channel.",
+    )
+
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """The image keeps its size; the window is one of channels."""
+        """The shape of the input."""
         if image.channels % 16:
             report.note("channels % 16 != 0: the GPU kernels had none for this", "channels")
         fits = check_range(report, "size", self.size, 2, image.channels, "the number of channels")
@@ -268,10 +322,10 @@ class NailbedSpec(ImageSpec):
 
     type_name = "nailbed"
 
-    stride: int = key("stride", at_least(1))
+    stride: int = key("stride", at_least(1), doc="Pixels from one sample to the next, in both directions.")
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image:
-        """The samples are centred."""
+        """`channels` channels of n x n, n = ceil(side / stride); the samples are centred."""
         if self.stride == 1:
             report.note("stride=1 copies the image: the GPU kernel refused this", "stride")
         return Image(image.channels, ceil_divided(image.side, self.stride))
@@ -283,11 +337,15 @@ class BlurSpec(ImageSpec):
 
     type_name = "blur"
 
-    size: int = key("filterSize", one_of(3, 5, 7, 9, convert=read_integer))
-    deviation: float = key("stdev", NUMBER)
+    size: int = key(
+        "filterSize",
+        one_of(3, 5, 7, 9, convert=read_integer),
+        doc="Side of the filter in pixels, at most that of the image.",
+    )
+    deviation: float = key("stdev", NUMBER, doc="Standard deviation of the Gaussian in pixels; not 0.")
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """The image keeps its size."""
+        """The shape of the input."""
         if self.deviation == 0:
             report.error("stdev must be a number other than 0", "stdev")
         fits = check_range(report, "filterSize", self.size, 3, image.side, "the side of the image")
@@ -301,10 +359,17 @@ class ResizeSpec(ImageSpec):
     type_name = "resize"
     differentiable = False
 
-    scale: float = key("scale", number_between(0.5, 2))
+    scale: float = key(
+        "scale",
+        number_between(0.5, 2),
+        doc="Side of the input divided by that of the output; above 1 shrinks.",
+    )
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """The side divided by `scale`, rounded down; it takes two pixels to be between them."""
+        """`channels` channels of n x n, n = floor(side / scale).
+
+        It takes two pixels to be between them.
+        """
         if image.side < 2:
             report.error("type=resize needs an image of at least 2 x 2 pixels, got 1 x 1", "channels")
             return None
@@ -327,9 +392,6 @@ class LabSpec(YuvSpec):
 
     type_name = "rgb2lab"
 
-    center: bool = key("center", FLAG, default=False)
-
-
-def as_table(*specs: type[LayerSpec]) -> Mapping[str, type[LayerSpec]]:
-    """Return the specs by the name of their type."""
-    return {spec.type_name: spec for spec in specs}
+    center: bool = key(
+        "center", FLAG, default=False, doc="50 is subtracted from L, which then lies around 0."
+    )

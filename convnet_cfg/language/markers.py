@@ -10,17 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from convnet_cfg.errors import Place, Problem, printable, shorten
-from convnet_cfg.language.dialects import (
-    ALEXNET,
-    DROPCONNECT,
-    FORKS,
-    HISTORIC,
-    NIN,
-    V1,
-    V1_DROPOUT,
-    V2,
-    Dialect,
-)
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import ALEXNET, DROPCONNECT, FORKS, HISTORIC, NIN, V1, V1_DROPOUT, V2
 from convnet_cfg.language.grammar import Entry, Section
 
 Sections = Mapping[str, Section]
@@ -34,7 +25,11 @@ class Found(NamedTuple):
     section: str
 
 
-Finder = Callable[[Sections, Sections], Found | None]
+class Finder(NamedTuple):
+    """What looks for something in both files, and in words what that is."""
+
+    words: str
+    find: Callable[[Sections, Sections], Found | None]
 
 
 class Refusal(NamedTuple):
@@ -48,7 +43,7 @@ class Marker(NamedTuple):
     """The dialect that a finding decides for, or why there is none."""
 
     dialect: Dialect | Refusal
-    find: Finder
+    finder: Finder
 
 
 def _entries(sections: Sections, *keys: str) -> Iterator[tuple[Section, Entry]]:
@@ -70,6 +65,20 @@ def _has_keys(layers: Sections, if_any: str | None, unless_any: str | None) -> b
     )
 
 
+def _words(kind: str, names: tuple[str, ...], *conditions: str) -> str:
+    return " ".join([kind, ", ".join(f"`{name}`" for name in names), *filter(None, conditions)])
+
+
+def _if_keys(if_any: str | None, unless_any: str | None) -> str:
+    conditions = [f"with `{if_any}` in some layer"] if if_any else []
+    conditions += [f"without `{unless_any}` in any layer"] if unless_any else []
+    return " and ".join(conditions)
+
+
+def _of_types(names: tuple[str, ...] | None) -> str:
+    return _words("in a layer of type", names) if names else ""
+
+
 def types(*names: str, if_any: str | None = None, unless_any: str | None = None) -> Finder:
     """Find a layer of one of the types."""
 
@@ -81,7 +90,7 @@ def types(*names: str, if_any: str | None = None, unless_any: str | None = None)
                 return Found(f"type={entry.text}", entry.value_place, section.name)
         return None
 
-    return find
+    return Finder(_words("type", names, _if_keys(if_any, unless_any)), find)
 
 
 def keys(
@@ -97,11 +106,11 @@ def keys(
                 return Found(entry.key, entry.place, section.name)
         return None
 
-    return find
+    return Finder(_words("key", names, _of_types(of), _if_keys(if_any, unless_any)), find)
 
 
-def values(key_name: str, pattern: str) -> Finder:
-    """Find a value of the definition file that matches a pattern."""
+def values(key_name: str, pattern: str, *examples: str) -> Finder:
+    """Find a value of the definition file that matches a pattern; the examples are for readers."""
 
     def find(layers: Sections, params: Sections) -> Found | None:
         for section, entry in _entries(layers, key_name):
@@ -109,11 +118,14 @@ def values(key_name: str, pattern: str) -> Finder:
                 return Found(f"{entry.key}={entry.text}", entry.value_place, section.name)
         return None
 
-    return find
+    return Finder(_words("value", tuple(f"{key_name}={example}" for example in examples)), find)
 
 
-def param_keys(*names: str, pattern: str = "", of: tuple[str, ...] | None = None) -> Finder:
-    """Find a key of the parameter file, in a section that has a layer, whose value matches a pattern."""
+def param_keys(*names: str, pattern: str = "", of: tuple[str, ...] | None = None, value: str = "") -> Finder:
+    """Find a key of the parameter file, in a section that has a layer, whose value matches a pattern.
+
+    `value` says for readers what the pattern is.
+    """
 
     def find(layers: Sections, params: Sections) -> Found | None:
         for section, entry in _entries(params, *names):
@@ -124,7 +136,7 @@ def param_keys(*names: str, pattern: str = "", of: tuple[str, ...] | None = None
                 return Found(entry.key, entry.place, section.name)
         return None
 
-    return find
+    return Finder(_words("parameter", names, value, _of_types(of)), find)
 
 
 def keys_anywhere(*names: str) -> Finder:
@@ -135,11 +147,12 @@ def keys_anywhere(*names: str) -> Finder:
             return Found(entry.key, entry.place, section.name)
         return None
 
-    return find
+    return Finder(_words("key", names, "in either file, also where it has no effect"), find)
 
 
 NORMS = ("rnorm", "cnorm", "cmrnorm")
 AX_SCHEDULE = r"^\w+$|^\w+\[[^\]=]*\w=[^\]]*\]$|^j?dexp"
+WITH_AX_SCHEDULE = "with a name, `name[key=value,...]`, or `dexp...`, `jdexp...`"
 NO_AX_SCHEDULE = rf"^(?!{AX_SCHEDULE})"
 RANDOM_FEATURES = Refusal(
     "zixu1986/Doubly_Stochastic_Gradients",
@@ -148,19 +161,21 @@ RANDOM_FEATURES = Refusal(
 
 MARKERS: tuple[Marker, ...] = (
     Marker(NIN, types("cccp", "ffc", "cost.gsinlabel")),
-    Marker(NIN, values("neuron", r"dropout\s*\[")),
+    Marker(NIN, values("neuron", r"dropout\s*\[", "dropout[...]")),
     Marker(NIN, param_keys("k", of=NORMS)),
     Marker(DROPCONNECT, types("fcdropo", "fcdropc", "fcdropcf", "fcdrop")),
-    Marker(DROPCONNECT, values("neuron", r"power\s*\[")),
+    Marker(DROPCONNECT, values("neuron", r"power\s*\[", "power[...]")),
     Marker(FORKS["alemagnani"], types("union")),
     Marker(RANDOM_FEATURES, types("randft", "sep")),
     Marker(FORKS["civilman628"], types("eltconcat")),
     Marker(FORKS["Cysu"], types("condprob", "cost.binxent")),
     Marker(FORKS["elhuhdron"], types("cost.ice", "cost.normp")),
-    Marker(FORKS["elhuhdron"], param_keys("epsw", "epsb", pattern=r"(?i)texp\s*\[")),
+    Marker(
+        FORKS["elhuhdron"], param_keys("epsw", "epsb", pattern=r"(?i)texp\s*\[", value="with `texp[...]`")
+    ),
     Marker(FORKS["zhaofang0627"], types("cost.locrank")),
     Marker(FORKS["hunse"], types("cost.hingeloss")),
-    Marker(FORKS["hunse"], values("neuron", r"softlif")),
+    Marker(FORKS["hunse"], values("neuron", r"softlif", "softlif...")),
     Marker(FORKS["stephenyan1231"], types("logsoftmax", "cost.reg", "normalize", "concatenate", "scaling")),
     Marker(FORKS["stephenyan1231"], param_keys("wcb")),
     Marker(FORKS["s9xie"], types("cost.tasklogreg")),
@@ -170,25 +185,25 @@ MARKERS: tuple[Marker, ...] = (
         ALEXNET,
         types("hs", "treefc", "cost.crossent2", "cost.rflickr", "cost.msm", "cost.gsum2", "cost.tica"),
     ),
-    Marker(ALEXNET, param_keys("schedw", "schedb", pattern=AX_SCHEDULE)),
+    Marker(ALEXNET, param_keys("schedw", "schedb", pattern=AX_SCHEDULE, value=WITH_AX_SCHEDULE)),
     Marker(ALEXNET, param_keys("quantf", "quantb")),
     # `linear[1,1]`, as two published files have it, was refused by that program and ignored by v1.
-    Marker(V1, param_keys("schedw", "schedb", pattern=NO_AX_SCHEDULE)),
+    Marker(V1, param_keys("schedw", "schedb", pattern=NO_AX_SCHEDULE, value="with anything else")),
     Marker(ALEXNET, keys("gpu", if_any="partialsum", unless_any="sumwidth")),
     Marker(FORKS["civilman628"], types("dropout", "dropout2", if_any="partialsum", unless_any="gpu")),
     Marker(HISTORIC, keys("numfilters", "numoutputs", "subsx", "crossmap")),
-    Marker(HISTORIC, values("neuron", r"abstanh\s*\[|tanh\s*\(")),
+    Marker(HISTORIC, values("neuron", r"abstanh\s*\[|tanh\s*\(", "abstanh[...]", "tanh(...)")),
     Marker(HISTORIC, types("sum", unless_any="gpu")),
     Marker(V2, keys("gpu", "sumwidth", "modulesx")),
     Marker(
         V2, types("sfc", "sum", "cmpool", "href", "crop", "concat", "pass", "dropout", "dropout2", "rscale")
     ),
     Marker(V2, types("cost.crossent", "cost.bce", "cost.dce")),
-    Marker(V2, values("pool", r"maxabs$")),
+    Marker(V2, values("pool", r"maxabs$", "maxabs")),
     Marker(V2, keys("sum", of=("pool",))),
     Marker(V2, keys("start", "end", of=("data",))),
-    Marker(V2, values("neuron", r"(log|drelu)\s*\[|nrelu$")),
-    Marker(V2, param_keys("epsw", "epsb", pattern=r"\[")),
+    Marker(V2, values("neuron", r"(log|drelu)\s*\[|nrelu$", "log[...]", "drelu[...]", "nrelu")),
+    Marker(V2, param_keys("epsw", "epsb", pattern=r"\[", value="with `[`")),
     Marker(V2, param_keys("updateperiod", "wball", "wcnormmin", "wcnormmax", "mindiv", "topk")),
     Marker(V2, param_keys("keep", "enable", "posweight", "coeffs")),
     Marker(HISTORIC, keys("sizex", "scale", "pow", of=NORMS)),
@@ -199,7 +214,7 @@ MARKERS: tuple[Marker, ...] = (
 def recognize(layers: Sections, params: Sections) -> tuple[Dialect, str] | Problem:
     """Return the dialect of a pair and what decided it, or the problem that it is not supported."""
     for marker in MARKERS:
-        found = marker.find(layers, params)
+        found = marker.finder.find(layers, params)
         if found is None:
             continue
         if isinstance(marker.dialect, Dialect):

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from convnet_cfg.errors import Place, Problem
 from convnet_cfg.language.cost_types import CostSpec, LogregSpec
-from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.kinds import FunctionCall, SourceRef
-from convnet_cfg.language.layer_types import LayerSpec
+from convnet_cfg.language.layer_types import DataSpec, LayerSpec
 from convnet_cfg.language.params import LayerParams, UpdateRule, no_decay
 from convnet_cfg.language.shapes import Input, MatrixShape, Output
 from convnet_cfg.language.weight_types import LocalSpec, WeightSpec
@@ -94,6 +94,24 @@ class Network:
     def costs(self) -> tuple[Layer, ...]:
         """The cost layers, in order of definition."""
         return tuple(layer for layer in self.layers if isinstance(layer.spec, CostSpec))
+
+    @property
+    def replica_counts(self) -> tuple[int, ...]:
+        """The different numbers of devices that layers are on, the largest first."""
+        return tuple(sorted({self.replicas(layer) for layer in self.layers} - {0}, reverse=True))
+
+    def replicas(self, layer: Layer) -> int:
+        """Return on how many devices a layer is; 0 for data, which are where they are wanted."""
+        return 0 if isinstance(layer.spec, DataSpec) else max(len(layer.devices), 1)
+
+    def period(self, layer: Layer, rule: UpdateRule) -> int:
+        """Return after how many parts of a minibatch that a layer gets its weights are updated.
+
+        The file counts the parts that layers with the fewest replicas get.
+        """
+        counts = self.replica_counts
+        parts = self.replicas(layer) // counts[-1]
+        return max(rule.period // parts, 1)
 
     @property
     def child_costs(self) -> set[str]:

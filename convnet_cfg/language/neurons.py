@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from convnet_cfg.errors import did_you_mean, shorten
 from convnet_cfg.language.kinds import ExplainedError, Kind
@@ -20,6 +20,7 @@ class NeuronType(NamedTuple):
     uses_inputs: bool = False
     limits: tuple[float, float] = (-math.inf, math.inf)  # of every parameter
     refused: str = ""  # why there is no such layer, though the original's parser knew the name
+    function: Callable[..., Any] | None = None  # of the value and the parameters, for one of the user's own
 
 
 class Neuron(NamedTuple):
@@ -73,12 +74,19 @@ ARCHCONVNETS_NEURONS: Mapping[str, NeuronType] = {
     **V1_NEURONS,
     "power": NeuronType(("a",), "x ** a", uses_acts=False, uses_inputs=True),
 }
-SPIKING = "the firing rate of a leaky integrate-and-fire neuron, smoothed"
+PERIOD = "p = t + r log(1 + 1 / j), j = g log(1 + exp(a x / g))"
 SPIKING_NEURONS: Mapping[str, NeuronType] = {
     **V2_NEURONS,
-    "softlif": NeuronType(("m", "t", "r", "a", "g", "n"), SPIKING),
-    "softlifalpha": NeuronType(("m", "t", "r", "a", "g", "s"), f"{SPIKING}, through an alpha synapse"),
-    "softlifalpharc": NeuronType(("m", "t", "r", "a", "g", "s"), f"{SPIKING}, through synapse and membrane"),
+    "softlif": NeuronType(
+        ("m", "t", "r", "a", "g", "n"), f"max(0, m / p + m n noise where x > 0), {PERIOD}: spikes a second"
+    ),
+    "softlifalpha": NeuronType(
+        ("m", "t", "r", "a", "g", "s"),
+        f"m times spikes p seconds apart, {PERIOD}, at a random time, through a synapse of s seconds",
+    ),
+    "softlifalpharc": NeuronType(
+        ("m", "t", "r", "a", "g", "s"), "as softlifalpha, and through the membrane of r seconds too"
+    ),
 }
 
 NEURONS: Mapping[str, NeuronType] = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from convnet_cfg.errors import Problem, did_you_mean, join_words
+from convnet_cfg.errors import Place, Problem, Severity, did_you_mean, join_words
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared, definition_keys
-from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.historic_types import OldNormSpec
 from convnet_cfg.language.layer_types import (
@@ -40,6 +40,7 @@ def read_parameters(
         hint = did_you_mean(section.name, found) if number < MAX_HINTS else ""
         Report(problems, section).warning(f"no such layer in the definition file{hint}")
     reader.defaults(declarations, activations)
+    _check_frozen(found, file, problems)
     return found
 
 
@@ -57,11 +58,11 @@ class _Reader:
     def layer(self, declared: Declared) -> LayerParams | None:
         """Return the parameters of a layer, None where it needs none or has wrong ones."""
         spec, section = declared.spec, self.sections.get(declared.name)
-        if spec is None:
+        if declared.spec_type is None:
             return None
         if section is None:
-            return self._without_section(declared, spec)
-        params = self._read(spec, section)
+            return self._without_section(declared, declared.spec_type)
+        params = self._read(declared, declared.spec_type, section)
         return self._merged(spec, params, section) if isinstance(spec, OldNormSpec) else params
 
     def activation(self, name: str) -> LayerParams | None:
@@ -85,15 +86,18 @@ class _Reader:
         elsewhere = [name for spec_type in used for name in definition_keys(spec_type, self.dialect)]
         check_defaults(self.sections.values(), known, elsewhere, self.dialect, self.problems)
 
-    def _read(self, spec: LayerSpec, section: Section) -> LayerParams | None:
+    def _read(self, declared: Declared, spec_type: type[LayerSpec], section: Section) -> LayerParams | None:
         report = Report(self.problems, section)
-        known, elsewhere = key_names(spec.params, self.dialect), definition_keys(type(spec), self.dialect)
+        known, elsewhere = key_names(spec_type.params, self.dialect), definition_keys(spec_type, self.dialect)
         check_keys(section, known, elsewhere, self.dialect, report)
-        params = read_spec(spec.params, section, report, self.dialect, len(spec.inputs))
+        inputs = len(declared.input_names) if declared.input_names is not None else None
+        params = read_spec(spec_type.params, section, report, self.dialect, inputs)
         if params is not None and params.dropout:
-            _check_dropout(spec, report)
-        if isinstance(spec, WeightSpec) and isinstance(params, WeightParams):
-            _check_decay(spec, params, report)
+            _check_dropout(spec_type, report)
+        if isinstance(params, WeightParams):
+            _check_update(params, report)
+        if isinstance(declared.spec, WeightSpec) and isinstance(params, WeightParams):
+            _check_decay(declared.spec, params, report)
         return params
 
     def _merged(self, spec: OldNormSpec, params: LayerParams | None, section: Section) -> LayerParams | None:
@@ -104,23 +108,45 @@ class _Reader:
             )
         return merged
 
-    def _without_section(self, declared: Declared, spec: LayerSpec) -> LayerParams | None:
+    def _without_section(self, declared: Declared, spec_type: type[LayerSpec]) -> LayerParams | None:
         """Old normalizations may have everything in the definition file."""
-        old = spec.merge(None) if isinstance(spec, OldNormSpec) else None
-        if old is None and (spec.params.required or isinstance(spec, OldNormSpec)):
-            message = f"no section [{declared.name}] in {self.file}: expected {_wanted(spec)}"
+        old = declared.spec.merge(None) if isinstance(declared.spec, OldNormSpec) else None
+        lacking = isinstance(declared.spec, OldNormSpec) and old is None
+        if lacking or spec_type.params.required:
+            message = f"no section [{declared.name}] in {self.file}: expected {_wanted(spec_type)}"
             Report(self.problems, declared.section).error(message)
         return old
 
 
-def _wanted(spec: LayerSpec) -> str:
+def _wanted(spec_type: type[LayerSpec]) -> str:
     """Return the keys that a section must have."""
-    keys = declared_keys(spec.params)
+    keys = declared_keys(spec_type.params)
     needed = [key.name for key in keys.values() if key.default is REQUIRED]
-    if isinstance(spec, OldNormSpec):
+    if issubclass(spec_type, OldNormSpec):
         needed = ["scale", "pow"]
     optional = [key.name for field, key in keys.items() if field not in declared_keys(LayerParams)]
     return ", ".join(needed) or f"one, even if empty ({join_words(optional, 'and')} may be left away)"
+
+
+def _check_frozen(found: Mapping[str, LayerParams | None], file: str, problems: list[Problem]) -> None:
+    """Warn if no rate is above zero."""
+    weights = [params for params in found.values() if isinstance(params, WeightParams)]
+    rates = [rate.base for params in weights for rate in (*params.weight_rates, params.bias_rate)]
+    if rates and max(rates) <= 0:
+        message = "every learning rate is 0 or below: nothing will be trained"
+        problems.append(Problem(Place(file, 1), None, message, Severity.WARNING))
+
+
+def _check_update(params: WeightParams, report: Report) -> None:
+    """Warn of values that no training gets on with."""
+    for key, momenta in {"momW": params.weight_momenta, "momB": (params.bias_momentum,)}.items():
+        for momentum in momenta:
+            if not 0 <= momentum < 1:
+                why = "updates never fade" if momentum >= 1 else "updates change their sign each time"
+                report.warning(f"{key} is usually from 0 to below 1, got {momentum:g}: {why}", key)
+    for decay in params.weight_decays:
+        if decay < 0:
+            report.warning(f"wc is usually 0 or above, got {decay:g}: weights grow", "wc")
 
 
 def _check_decay(spec: WeightSpec, params: WeightParams, report: Report) -> None:
@@ -130,8 +156,8 @@ def _check_decay(spec: WeightSpec, params: WeightParams, report: Report) -> None
             report.error(f"momW must be < 1, got {rule.momentum:g}: {why}", "momW")
 
 
-def _check_dropout(spec: LayerSpec, report: Report) -> None:
-    if isinstance(spec, (DataSpec, CostSpec)):
-        report.warning(f"dropout has no effect on a layer of type {spec.type_name}", "dropout")
-    if isinstance(spec, SoftmaxSpec):
+def _check_dropout(spec_type: type[LayerSpec], report: Report) -> None:
+    if issubclass(spec_type, (DataSpec, CostSpec)):
+        report.warning(f"dropout has no effect on a layer of type {spec_type.type_name}", "dropout")
+    if issubclass(spec_type, SoftmaxSpec):
         report.error("dropout on a softmax layer breaks the gradient of cost.logreg", "dropout")

@@ -76,7 +76,15 @@ class LayerParams:
 
     required: ClassVar[bool] = False
 
-    dropout: float = key("dropout", number_between(0, 1), default=0.0)
+    dropout: float = key(
+        "dropout",
+        number_between(0, 1),
+        default=0.0,
+        doc=(
+            "Probability with which an output is 0 in training; in tests all of them are multiplied "
+            "by 1 - dropout. It comes before `neuron`; in the section `[NAME_neuron]` it comes behind."
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +93,26 @@ class WeightParams(LayerParams):
 
     required = True
 
-    weight_rates: tuple[Schedule, ...] = key("epsW", Syntax.RATE, per_input=True)
-    bias_rate: Schedule = key("epsB", Syntax.RATE)
-    weight_momenta: tuple[float, ...] = key("momW", NUMBER, per_input=True)
-    bias_momentum: float = key("momB", NUMBER)
-    weight_decays: tuple[float, ...] = key("wc", NUMBER, per_input=True)
-    decay: str | None = key("decay", one_of(*DECAYS), default=None)
+    weight_rates: tuple[Schedule, ...] = key(
+        "epsW", Syntax.RATE, per_input=True, doc="Learning rate of each weight matrix; 0 or less freezes it."
+    )
+    bias_rate: Schedule = key("epsB", Syntax.RATE, doc="Learning rate of the biases; 0 or less freezes them.")
+    weight_momenta: tuple[float, ...] = key(
+        "momW", NUMBER, per_input=True, doc="Momentum of each weight matrix."
+    )
+    bias_momentum: float = key("momB", NUMBER, doc="Momentum of the biases.")
+    weight_decays: tuple[float, ...] = key(
+        "wc",
+        NUMBER,
+        per_input=True,
+        doc="Weight decay of each weight matrix, of the kind that `decay` names.",
+    )
+    decay: str | None = key(
+        "decay",
+        one_of(*DECAYS),
+        default=None,
+        doc="Kind of weight decay; without it that of the run. A key of our own.",
+    )
 
     @property
     def period(self) -> int:
@@ -130,7 +152,13 @@ class BoundedParams(WeightParams):
     """`wball` bounds the norm of each column, and `wc` may be left away: v2 and the 2012 AlexNet program."""
 
     weight_decays: tuple[float, ...] = key("wc", NUMBER, default=0.0, per_input=True)
-    norms: tuple[float, ...] = key("wball", NUMBER, default=0.0, per_input=True)
+    norms: tuple[float, ...] = key(
+        "wball",
+        NUMBER,
+        default=0.0,
+        per_input=True,
+        doc="L2 norm that each column (of an output or filter) is given after an update; 0: any.",
+    )
 
     def limits(self, index: int) -> Limits:
         """Return what bounds the matrix of one input."""
@@ -141,7 +169,12 @@ class BoundedParams(WeightParams):
 class PeriodicParams(BoundedParams):
     """The weights of v2, which may gather gradients over several passes."""
 
-    update_period: int = key("updatePeriod", INTEGER, default=0)
+    update_period: int = key(
+        "updatePeriod",
+        INTEGER,
+        default=0,
+        doc="Minibatches that make one update, by their mean gradient; 0: one.",
+    )
 
     @property
     def period(self) -> int:
@@ -153,6 +186,14 @@ class PeriodicParams(BoundedParams):
 class LocalPeriodicParams(PeriodicParams):
     """The weights of a local layer in v2, where `wball` only shrinks."""
 
+    norms: tuple[float, ...] = key(
+        "wball",
+        NUMBER,
+        default=0.0,
+        per_input=True,
+        doc="L2 norm that the weights of a filter at one position have at most after an update; 0: any.",
+    )
+
     def limits(self, index: int) -> Limits:
         """Return what bounds the matrix of one input."""
         return Limits(norm=self.norms[index], norm_only_shrinks=True)
@@ -162,8 +203,27 @@ class LocalPeriodicParams(PeriodicParams):
 class Spread:
     """`wcNormMin` and `wcNormMax` of a convolution: bounds of how far a filter's weights spread."""
 
-    least_spreads: tuple[float, ...] = key("wcNormMin", NUMBER, default=0.0, per_input=True)
-    most_spreads: tuple[float, ...] = key("wcNormMax", NUMBER, default=0.0, per_input=True)
+    least_spreads: tuple[float, ...] = key(
+        "wcNormMin",
+        NUMBER,
+        default=0.0,
+        per_input=True,
+        doc=(
+            "Least spread of the weights of a filter: the root of the sum of their squared distances "
+            "from their mean, divided by their number. After an update those of less are scaled up to "
+            "it, if `wcNormMax` is given."
+        ),
+    )
+    most_spreads: tuple[float, ...] = key(
+        "wcNormMax",
+        NUMBER,
+        default=0.0,
+        per_input=True,
+        doc=(
+            "Largest spread of the weights of a filter, to which those of more are scaled down; 0: "
+            "neither bound counts."
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,9 +247,31 @@ NO_SUPER_EPSILON = one_of(0.0, convert=read_number)._replace(expected="0 (its ru
 class AlexNetParams(BoundedParams):
     """The weights of the 2012 AlexNet program: the shape of the schedule stands beside the rates."""
 
-    weight_shape: Schedule = key("schedW", shape_kind(AX_SCHEDULES), default=Schedule(1.0))
-    bias_shape: Schedule = key("schedB", shape_kind(AX_SCHEDULES), default=Schedule(1.0))
-    super_epsilon: float = key("superEps", NO_SUPER_EPSILON, default=0.0)
+    norms: tuple[float, ...] = key(
+        "wball",
+        NUMBER,
+        default=0.0,
+        per_input=True,
+        doc="Times the weights of a column, the L2 norm that it has at most after an update; 0: any.",
+    )
+    weight_shape: Schedule = key(
+        "schedW",
+        shape_kind(AX_SCHEDULES),
+        default=Schedule(1.0),
+        doc="How the learning rates of the weights change with progress; their base is `epsW`.",
+    )
+    bias_shape: Schedule = key(
+        "schedB",
+        shape_kind(AX_SCHEDULES),
+        default=Schedule(1.0),
+        doc="How the learning rate of the biases changes with progress; its base is `epsB`.",
+    )
+    super_epsilon: float = key(
+        "superEps",
+        NO_SUPER_EPSILON,
+        default=0.0,
+        doc="0: the rule of update that other values chose is not supported.",
+    )
 
     def limits(self, index: int) -> Limits:
         """Return what bounds the matrix of one input: columns are only shrunk, to a norm for each row."""
@@ -225,8 +307,12 @@ class NormParams(LayerParams):
 
     required = True
 
-    scale: float = key("scale", NUMBER)
-    power: float = key("pow", NUMBER)
+    scale: float = key(
+        "scale",
+        NUMBER,
+        doc="Factor of the sum of squares, divided by the number of values in a whole window first.",
+    )
+    power: float = key("pow", NUMBER, doc="Exponent of the divisor.")
     constant: float = 1.0  # what is added to the scaled sum of squares
 
 
@@ -234,7 +320,7 @@ class NormParams(LayerParams):
 class MinDivParams(NormParams):
     """A normalization whose additive constant can be set."""
 
-    constant: float = key("minDiv", NUMBER, default=1.0)
+    constant: float = key("minDiv", NUMBER, default=1.0, doc="What is added to the scaled sum of squares.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,21 +329,30 @@ class CostParams(LayerParams):
 
     required = True
 
-    coefficient: float = key("coeff", NUMBER)
+    coefficient: float = key(
+        "coeff", NUMBER, doc="Weight of the cost in the objective; 0: it is only reported."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopParams(CostParams):
     """Of cost.logreg: also count how often the label is not among the `topk` likeliest classes."""
 
-    top: int = key("topk", at_least(1), default=1)
+    top: int = key(
+        "topk",
+        at_least(1),
+        default=1,
+        doc="Classes among which the label is looked for to report a second error; at most all of them.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PositiveWeightParams(CostParams):
     """Of cost.bce and cost.dce: what a positive target counts."""
 
-    positive_weight: float = key("posWeight", NUMBER, default=1.0)
+    positive_weight: float = key(
+        "posWeight", NUMBER, default=1.0, doc="Weight of the terms of positive targets."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,8 +361,10 @@ class KeepParams(LayerParams):
 
     required = True
 
-    keep: float = key("keep", number_between(0, 1), default=0.5)
-    enabled: bool = key("enable", FLAG, default=True)
+    keep: float = key("keep", number_between(0, 1), default=0.5, doc="Probability of keeping a value.")
+    enabled: bool = key(
+        "enable", FLAG, default=True, doc="0: nothing is dropped, and training is as tests are."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +373,7 @@ class EnableParams(LayerParams):
 
     required = True
 
-    enabled: bool = key("enable", FLAG)
+    enabled: bool = key("enable", FLAG, doc="0: nothing is dropped, and training is as tests are.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,4 +382,6 @@ class SumParams(LayerParams):
 
     required = True
 
-    coefficients: tuple[float, ...] | None = key("coeffs", NUMBER, is_list=True, default=None)
+    coefficients: tuple[float, ...] | None = key(
+        "coeffs", NUMBER, is_list=True, default=None, doc="A factor for each input; without it each is 1."
+    )

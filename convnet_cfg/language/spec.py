@@ -27,6 +27,7 @@ class Key(NamedTuple):
     missing_hint: str
     only_with: str
     broadcasts: bool
+    doc: str
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,13 +69,17 @@ def key(
     missing_hint: str = "",
     only_with: str = "",
     broadcasts: bool = True,
+    doc: str = "",
 ) -> Any:
     """Declare a dataclass field that is read from the key `name`.
 
     `only_with` names an earlier field, a list: the key is looked at only if one of its items is true.
     `broadcasts`: in a dialect where one value stands for all inputs, it does so here.
+    `doc` is a sentence for the reference, with units; without it, that of the field declared anew counts.
     """
-    declaration = Key(name, kind, default, per_input, is_list, aliases, missing_hint, only_with, broadcasts)
+    declaration = Key(
+        name, kind, default, per_input, is_list, aliases, missing_hint, only_with, broadcasts, doc
+    )
     return dataclasses.field(metadata={"key": declaration})
 
 
@@ -101,9 +106,9 @@ class Report:
         """Add what only the curious want to know."""
         self.error(message, key, Severity.NOTE)
 
-    def about_key(self, entry: Entry, message: str, severity: Severity) -> None:
-        """Add a problem at the key itself, not at its value."""
-        self.problems.append(Problem(entry.place, self.section.name, message, severity))
+    def about_key(self, entry: Entry, message: str, severity: Severity, ignored: bool) -> None:
+        """Add a problem at the key itself, not at its value; see `Problem` for `ignored`."""
+        self.problems.append(Problem(entry.place, self.section.name, message, severity, ignored))
 
     def _place(self, key: str | None) -> Place:
         entry = self.section.find(key) if key else None
@@ -129,6 +134,18 @@ def declared_keys(declarations: Any) -> Mapping[str, Key]:
 @cache
 def _declared_keys(declarations: Any) -> Mapping[str, Key]:
     return {field.name: field.metadata["key"] for field in dataclasses.fields(declarations) if field.metadata}
+
+
+def documented_keys(declarations: type[Any]) -> dict[str, Key]:
+    """Return the declarations of a dataclass by field name, each with the sentence that counts for it."""
+    sentences: dict[str, str] = {}
+    for base in reversed(declarations.__mro__):
+        keys = declared_keys(base) if dataclasses.is_dataclass(base) else {}
+        anew = vars(base).get("__annotations__", {})
+        sentences |= {name: key.doc for name, key in keys.items() if name in anew and key.doc}
+    return {
+        name: key._replace(doc=sentences.get(name, "")) for name, key in declared_keys(declarations).items()
+    }
 
 
 def key_names(declarations: type[Any], dialect: Reading) -> list[str]:

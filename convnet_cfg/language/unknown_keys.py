@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from convnet_cfg.errors import Problem, Severity, did_you_mean, shorten
-from convnet_cfg.language.dialects import DEAD_KEYS, DIALECTS, Dialect
+from convnet_cfg.language.dialect import Dialect
+from convnet_cfg.language.dialects import DEAD_KEYS, DIALECTS
 from convnet_cfg.language.grammar import Section, default_section
 from convnet_cfg.language.spec import Report
 
-IGNORED = "the original ignored it: --lenient does the same"
+
+class Judgement(NamedTuple):
+    """What is said of a key, how much it matters, and whether it is ignored unless that is an error."""
+
+    message: str
+    severity: Severity = Severity.WARNING
+    ignored: bool = False
 
 
 def check_keys(
@@ -22,8 +30,7 @@ def check_keys(
     lowered = {name.lower() for name in known}
     for key, entry in section.entries.items():
         if key not in lowered:
-            message, severity = _judge(key, entry.key, known, elsewhere, dialect)
-            report.about_key(entry, message, severity)
+            report.about_key(entry, *_judge(key, entry.key, known, elsewhere, dialect))
 
 
 def check_defaults(
@@ -41,19 +48,19 @@ def check_defaults(
 
 def _judge(
     key: str, written: str, known: Sequence[str], elsewhere: Sequence[str], dialect: Dialect
-) -> tuple[str, Severity]:
+) -> Judgement:
     shown = f"unknown key {shorten(written)!r}"
     if key in dialect.ignored:
         reason, severity = dialect.ignored[key]
-        return f"key {written!r} has no effect: {reason}", severity
+        return Judgement(f"key {written!r} has no effect: {reason}", severity)
     if key in DEAD_KEYS:
-        return f"key {written!r} had no effect in any program", Severity.WARNING
+        return Judgement(f"key {written!r} has no effect")
     if key in {name.lower() for name in elsewhere}:
-        return f"key {written!r} belongs in the other file ({IGNORED})", Severity.SUSPECT
+        return Judgement(f"key {written!r} belongs in the other file", Severity.SUSPECT, ignored=True)
     if key in dialect.keys:
-        return f"key {written!r} means nothing here", Severity.WARNING
+        return Judgement(f"key {written!r} means nothing here")
     if owner := next((other for other in DIALECTS.values() if key in other.keys), None):
-        return f"{shown}: it belongs to {owner.title} ({IGNORED})", Severity.SUSPECT
+        return Judgement(f"{shown}: it belongs to {owner.title}", Severity.SUSPECT, ignored=True)
     if hint := did_you_mean(written, known):
-        return f"{shown}{hint} ({IGNORED})", Severity.SUSPECT
-    return f"{shown}, ignored", Severity.WARNING
+        return Judgement(f"{shown}{hint}", Severity.SUSPECT, ignored=True)
+    return Judgement(shown, ignored=True)

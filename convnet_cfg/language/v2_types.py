@@ -46,13 +46,15 @@ MODULES = at_least(0)
 class PartDataSpec(DataSpec):
     """`type=data`: one matrix of the data provider, or some of its values."""
 
-    first: int = key("start", at_least(0), default=0)
-    end: int = key("end", at_least(1), default=0)
+    first: int = key("start", at_least(0), default=0, doc="First value that is read, from 0.")
+    end: int = key(
+        "end", at_least(1), default=0, doc="Value behind the last one that is read; 0: up to the end."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FullV2Spec(FullSpec):
-    """`type=fc` of v2."""
+    """`type=fc` of v2: with schedules, columns of a given norm, and updates every few minibatches."""
 
     params = PeriodicParams
 
@@ -64,10 +66,11 @@ class BlockSpec(FullSpec):
     type_name = "sfc"
     params = PeriodicParams
 
-    parts: int = key("parts", at_least(1))
+    outputs: int = key("outputs", at_least(1), doc="Values that each part makes.")
+    parts: int = key("parts", at_least(1), doc="Blocks of inputs and outputs.")
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """As many values for each part as the file says."""
+        """`outputs` values for each of `parts` parts."""
         uneven = [source for source in inputs if source.output.size % self.parts]
         for source in uneven:
             report.error(
@@ -83,24 +86,37 @@ class BlockSpec(FullSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvV2Spec(ConvSpec):
-    """`type=conv` of v2."""
+    """`type=conv` of v2: with schedules, columns of a given norm, and updates every few minibatches."""
 
     params = ConvPeriodicParams
 
     partial_sum: int = 0
     sum_width: int = key(
-        "sumWidth", at_least(0), missing_hint=" (it only tuned the GPU kernels: sumWidth=1 will do)"
+        "sumWidth",
+        at_least(0),
+        missing_hint=" (it only tuned the GPU kernels: sumWidth=1 will do)",
+        doc="It only tuned the GPU kernels.",
     )
-    modules: int = key("modulesX", MODULES, default=0)
+    modules: int = key(
+        "modulesX",
+        MODULES,
+        default=0,
+        doc="Positions of a filter in a row; 0: as many as it takes to cover the image.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalV2Spec(LocalSpec):
-    """`type=local` of v2."""
+    """`type=local` of v2: with schedules, columns of bounded norm, and updates every few minibatches."""
 
     params = LocalPeriodicParams
 
-    modules: int = key("modulesX", MODULES, default=0)
+    modules: int = key(
+        "modulesX",
+        MODULES,
+        default=0,
+        doc="Positions of a filter in a row; 0: as many as it takes to cover the image.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +142,12 @@ class SumV2Spec(SumSpec):
 class PoolV2Spec(PoolSpec):
     """`type=pool` of v2: also the value of greatest magnitude, or the sum."""
 
-    pool: str = key("pool", one_of("max", "maxabs", "avg"))
-    sums: bool = key("sum", FLAG, default=False)
+    pool: str = key(
+        "pool",
+        one_of("max", "maxabs", "avg"),
+        doc="`max`: the largest value of a window. `maxabs`: that of largest magnitude. `avg`: the mean.",
+    )
+    sums: bool = key("sum", FLAG, default=False, doc="`avg` does not divide: it is the sum.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,14 +156,19 @@ class ChannelPoolSpec(ImageSpec):
 
     type_name = "cmpool"
 
-    pool: str = key("pool", one_of("max"))
-    size: int = key("size", at_least(1))
-    stride: int = key("stride", at_least(1))
-    start: int = key("start", INTEGER, default=0)
-    outputs: int = key("outputs", at_least(0), default=0)
+    pool: str = key("pool", one_of("max"), doc="The largest value of a window.")
+    size: int = key("size", at_least(1), doc="Channels in a window, at most all of them.")
+    stride: int = key("stride", at_least(1), doc="Channels from one window to the next, at most `size`.")
+    start: int = key("start", INTEGER, default=0, doc="Channel where the first window begins, 0 or below.")
+    outputs: int = key(
+        "outputs",
+        at_least(0),
+        default=0,
+        doc="Channels of the output; their windows must cover those of the input, which none never do.",
+    )
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """So many channels as the file says; they must cover all of the input."""
+        """`outputs` channels; the side stays."""
         fits = check_range(report, "size", self.size, 1, image.channels, "the number of channels")
         fits = check_range(report, "stride", self.stride, 1, self.size, "size") and fits
         if self.start > 0:
@@ -193,7 +218,7 @@ class ConcatSpec(LayerSpec):
     input_limits: ClassVar[tuple[int, int | None]] = (1, None)
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """An image if all are images of one side."""
+        """The values of all inputs; an image if all are images of one side."""
         size = sum(source.output.size for source in inputs)
         images = [source.output.image for source in inputs]
         sides = {image.side if image else None for image in images}
@@ -239,7 +264,7 @@ class FlipSpec(ImageSpec):
     channels: int = key("channels", at_least(1))
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image:
-        """The image keeps its size."""
+        """The shape of the input."""
         if image.channels > 3:
             report.note("channels > 3: the GPU kernels had none for this", "channels")
         return image
@@ -252,9 +277,11 @@ class CropSpec(ImageSpec):
     type_name = "crop"
     differentiable = False
 
-    size: int = key("sizeX", at_least(1))
-    first_column: int = key("startX", at_least(0))
-    first_row: int | None = key("startY", at_least(0), default=None)
+    size: int = key("sizeX", at_least(1), doc="Side of the part in pixels.")
+    first_column: int = key("startX", at_least(0), doc="First column of the part, from 0.")
+    first_row: int | None = key(
+        "startY", at_least(0), default=None, doc="First row of the part, from 0; without it as `startX`."
+    )
 
     @property
     def row(self) -> int:
@@ -262,7 +289,7 @@ class CropSpec(ImageSpec):
         return self.first_column if self.first_row is None else self.first_row
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """The part must lie within the image."""
+        """`channels` channels of `sizeX` x `sizeX`, which must lie within the image."""
         if not check_range(report, "sizeX", self.size, 1, image.side, "the side of the image"):
             return None
         limit = f"the image has side {image.side}, the part {self.size}"
@@ -278,12 +305,21 @@ class RandomScaleSpec(ImageSpec):
 
     type_name = "rscale"
     differentiable = False
+    crops_in_tests: ClassVar[bool] = False
 
-    max_scale: float = key("maxScale", number_between(1, 2))
-    target: int = key("tgtSize", at_least(1))
+    max_scale: float = key(
+        "maxScale",
+        number_between(1, 2),
+        doc="Side of the image divided by the least side that it is resized to.",
+    )
+    target: int = key(
+        "tgtSize",
+        at_least(1),
+        doc="Side of the output in pixels, at most that of the image, at least that divided by `maxScale`.",
+    )
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """Square images of `tgtSize`."""
+        """`channels` channels of `tgtSize` x `tgtSize`."""
         least = int(image.side / self.max_scale)
         limit = f"the side of the image, and at least that divided by maxScale={self.max_scale:g}"
         fits = check_range(report, "tgtSize", self.target, least, image.side, limit)

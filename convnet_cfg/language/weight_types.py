@@ -39,12 +39,32 @@ class WeightSpec(LayerSpec):
     input_limits: ClassVar[tuple[int, int | None]] = (1, None)
     has_bias: ClassVar[bool] = True
 
-    deviations: tuple[float, ...] = key("initW", NUMBER, per_input=True)
-    initial_bias: float = key("initB", NUMBER, default=0.0)
-    weight_function: FunctionCall | None = key("initWFunc", FUNCTION, default=None)
-    bias_function: FunctionCall | None = key("initBFunc", FUNCTION, default=None)
+    deviations: tuple[float, ...] = key(
+        "initW",
+        NUMBER,
+        per_input=True,
+        doc="Standard deviation of the first weights, which are drawn around 0.",
+    )
+    initial_bias: float = key("initB", NUMBER, default=0.0, doc="First value of the biases.")
+    weight_function: FunctionCall | None = key(
+        "initWFunc",
+        FUNCTION,
+        default=None,
+        doc="Function that makes the first weights instead; it runs only with `--allow-init-func`.",
+    )
+    bias_function: FunctionCall | None = key(
+        "initBFunc",
+        FUNCTION,
+        default=None,
+        doc="Function that makes the first biases instead; it runs only with `--allow-init-func`.",
+    )
     sources: tuple[SourceRef | None, ...] = key(
-        "weightSource", SOURCE, default=None, per_input=True, broadcasts=False
+        "weightSource",
+        SOURCE,
+        default=None,
+        per_input=True,
+        broadcasts=False,
+        doc="Owner of the matrix of each input, which is shared then; an empty item: the layer has its own.",
     )
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
@@ -74,14 +94,14 @@ class FullSpec(WeightSpec):
 
     type_name = "fc"
 
-    outputs: int = key("outputs", at_least(1))
+    outputs: int = key("outputs", at_least(1), doc="Values that it makes.")
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """As many values as the file says."""
+        """`outputs` values."""
         return Output(self.outputs)
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
-        """Inputs by outputs."""
+        """For each input its values x outputs."""
         return tuple(MatrixShape(source.output.size, self.outputs) for source in inputs)
 
     def bias_shape(self, output: Output) -> MatrixShape:
@@ -105,17 +125,58 @@ class Windows(NamedTuple):
 class FilterSpec(WeightSpec):
     """Filters that slide over images; every list has one value for each input."""
 
-    channels: tuple[int, ...] = key("channels", at_least(1), per_input=True)
-    filters: tuple[int, ...] = key("filters", at_least(1), per_input=True)
-    sizes: tuple[int, ...] = key("filterSize", at_least(1), per_input=True)
-    paddings: tuple[int, ...] = key("padding", at_least(0), default=0, per_input=True)
-    strides: tuple[int, ...] = key("stride", at_least(1), default=1, per_input=True)
-    groups: tuple[int, ...] = key("groups", at_least(1), default=1, per_input=True)
-    sparse: tuple[bool, ...] = key("randSparse", SPARSE, default=False, per_input=True)
-    sparse_channels: tuple[int | None, ...] = key(
-        "filterChannels", at_least(1), default=None, per_input=True, only_with="sparse"
+    channels: tuple[int, ...] = key(
+        "channels", at_least(1), per_input=True, doc="Channels of each input, which is a square image."
     )
-    connection_function: FunctionCall | None = key("initCFunc", FUNCTION, default=None)
+    filters: tuple[int, ...] = key("filters", at_least(1), per_input=True, doc="Filters of each group.")
+    sizes: tuple[int, ...] = key(
+        "filterSize", at_least(1), per_input=True, doc="Side of the filters in pixels."
+    )
+    paddings: tuple[int, ...] = key(
+        "padding",
+        at_least(0),
+        default=0,
+        per_input=True,
+        doc=(
+            "Rows and columns of zeros above and to the left; below and to the right there are as "
+            "many as the last window needs."
+        ),
+    )
+    strides: tuple[int, ...] = key(
+        "stride",
+        at_least(1),
+        default=1,
+        per_input=True,
+        doc="Pixels from one position of a filter to the next.",
+    )
+    groups: tuple[int, ...] = key(
+        "groups",
+        at_least(1),
+        default=1,
+        per_input=True,
+        doc="Groups of channels and filters; a filter sees the channels of its group.",
+    )
+    sparse: tuple[bool, ...] = key(
+        "randSparse",
+        SPARSE,
+        default=False,
+        per_input=True,
+        doc="The channels of each group are drawn at random; needs `groups` above 1.",
+    )
+    sparse_channels: tuple[int | None, ...] = key(
+        "filterChannels",
+        at_least(1),
+        default=None,
+        per_input=True,
+        only_with="sparse",
+        doc="Channels that a filter sees; without it `channels` / `groups`.",
+    )
+    connection_function: FunctionCall | None = key(
+        "initCFunc",
+        FUNCTION,
+        default=None,
+        doc="Function that draws the channels of `randSparse`; it runs only with `--allow-init-func`.",
+    )
     modules: int = 0  # the side of the output grid; 0: as many windows as it takes to cover the image
 
     def total_filters(self, index: int = 0) -> int:
@@ -138,7 +199,10 @@ class FilterSpec(WeightSpec):
         )
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """All inputs must give the same grid and the same number of filters."""
+        """`filters` * `groups` channels of n x n, n = 1 + ceil((2 padding + side - filterSize) / stride).
+
+        All inputs must give the same.
+        """
         sides = [self._side(index, source, report) for index, source in enumerate(inputs)]
         if None in sides:
             return None
@@ -155,7 +219,7 @@ class FilterSpec(WeightSpec):
         return image_output(next(iter(made)))
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
-        """Filter channels times filter pixels by filters."""
+        """For each input (channels of a filter * filterSize * filterSize) x filters."""
         return tuple(
             MatrixShape(self.filter_channels(index) * self.sizes[index] ** 2, self.total_filters(index))
             for index in range(len(inputs))
@@ -231,14 +295,25 @@ class ConvSpec(FilterSpec):
 
     type_name = "conv"
 
-    shared_biases: bool = key("sharedBiases", FLAG, default=True)
+    shared_biases: bool = key(
+        "sharedBiases",
+        FLAG,
+        default=True,
+        doc="One bias for each filter; 0: one for each filter and position.",
+    )
     partial_sum: int = key(
-        "partialSum", at_least(0), missing_hint=" (it only tuned the GPU kernels: partialSum=0 will do)"
+        "partialSum",
+        at_least(0),
+        missing_hint=" (it only tuned the GPU kernels: partialSum=0 will do)",
+        doc="It only tuned the GPU kernels: 0, or a divisor of the number of positions.",
     )
     must_divide: ClassVar[Severity] = Severity.ERROR  # how much a `partialSum` matters that does not divide
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """The grid; `partialSum` must divide the number of its positions."""
+        """`filters` * `groups` channels of n x n, n = 1 + ceil((2 padding + side - filterSize) / stride).
+
+        `partialSum` must divide the number of positions, n x n.
+        """
         output = super().output(inputs, report)
         if output is None or output.image is None:
             return None
@@ -264,7 +339,7 @@ class LocalSpec(FilterSpec):
     type_name = "local"
 
     def matrices(self, inputs: Sequence[Input], output: Output) -> tuple[MatrixShape, ...]:
-        """One block like that of a convolution for each position."""
+        """For each input (positions * channels of a filter * filterSize * filterSize) x filters."""
         assert output.image is not None
         modules = output.image.side**2
         return tuple(

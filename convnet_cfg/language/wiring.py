@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convnet_cfg.errors import Problem, Severity, did_you_mean, join_words, shorten
+from convnet_cfg.errors import Problem, Severity, join_words, shorten, suggest
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.declaring import Declarations, Declared
-from convnet_cfg.language.dialects import Dialect
+from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.layer_types import MAX_DATA_INDEX, DataSpec, LayerSpec
 from convnet_cfg.language.network import Matrix
 from convnet_cfg.language.shapes import Input, Output
@@ -77,6 +77,7 @@ class _Wiring:
         self.classes = classes
         self.problems = problems
         self.layers: dict[str, Wired] = {}
+        self.meant: set[str] = set()  # what inputs that are not there probably mean
         self.hints = 0
         self.sharers: dict[str, Sharer] = {}  # the same layers, as those that share matrices see them
 
@@ -84,10 +85,10 @@ class _Wiring:
         """Connect the next layer."""
         layer = Wired(declared, devices=self._devices(declared))
         report = Report(self.problems, declared.section)
-        if declared.spec is not None:
-            layer.inputs = self._inputs(layer, declared.spec, report)
-        if declared.spec is not None and layer.inputs is not None:
-            layer.output = self._output(layer, declared.spec, layer.inputs, report)
+        inputs = self._inputs(layer, report)  # also where something else is wrong with the layer
+        if declared.spec is not None and inputs is not None:
+            layer.inputs = inputs
+            layer.output = self._output(layer, declared.spec, inputs, report)
         if isinstance(declared.spec, WeightSpec) and layer.inputs is not None and layer.output is not None:
             layer.trainable = True
             layer.matrices = self._matrices(layer, declared.spec, layer.inputs, layer.output, report)
@@ -100,13 +101,11 @@ class _Wiring:
         first = self.layers.get(declared.input_names[0]) if declared.input_names else None
         return declared.devices or (first.devices if first else ())
 
-    def _inputs(self, layer: Wired, spec: LayerSpec, report: Report) -> tuple[Input, ...] | None:
-        least, most = spec.input_limits
-        if not least <= len(spec.inputs) <= (most or len(spec.inputs)):
-            wanted = count(least, "input") if most == least else f"at least {count(least, 'input')}"
-            report.error(f"type={spec.type_name} takes {wanted}, got {len(spec.inputs)}", "inputs")
+    def _inputs(self, layer: Wired, report: Report) -> tuple[Input, ...] | None:
+        names = layer.declared.input_names
+        if names is None or not _right_number(layer.declared, len(names), report):
             return None
-        sources = [self._source(name, layer, report) for name in spec.inputs]
+        sources = [self._source(name, layer, report) for name in names]
         layer.trainable = any(source.trainable for source in sources if source)
         found = [known for source in sources if source and (known := source.as_input()) is not None]
         return tuple(found) if len(found) == len(sources) else None
@@ -129,7 +128,9 @@ class _Wiring:
         if name in self.declarations:
             return ": it is defined further down"
         self.hints += 1
-        return did_you_mean(name, self.layers) if self.hints <= MAX_HINTS else ""
+        nearest = suggest(name, self.layers) if self.hints <= MAX_HINTS else None
+        self.meant.add(nearest or name)
+        return f" (did you mean {nearest!r}?)" if nearest else ""
 
     def _output(
         self, layer: Wired, spec: LayerSpec, inputs: tuple[Input, ...], report: Report
@@ -184,6 +185,19 @@ class _Wiring:
     def check_use(self, severity: Severity) -> None:
         """Report layers that no other layer reads; costs need no reader."""
         used = {name for layer in self.declarations.values() for name in layer.input_names or ()}
+        used |= self.meant
         for layer in self.declarations.values():
             if layer.type and not layer.is_cost and layer.name not in used:
                 Report(self.problems, layer.section).error("no layer reads this layer", severity=severity)
+
+
+def _right_number(declared: Declared, number: int, report: Report) -> bool:
+    """Return whether a layer may have so many inputs; those of a layer of no known type are not counted."""
+    if declared.spec_type is None:
+        return True
+    least, most = declared.spec_type.input_limits
+    if least <= number <= (most or number):
+        return True
+    wanted = count(least, "input") if most == least else f"at least {count(least, 'input')}"
+    report.error(f"type={declared.spec_type.type_name} takes {wanted}, got {number}", "inputs")
+    return False

@@ -74,7 +74,7 @@ def parameter_groups(built: BuiltNetwork, decay: str) -> list[Group]:
                 weight_decay=rule.weight_decay,
                 decay=(rule.decay or decay) if owned.input is not None or rule.weight_decay else "none",
                 name=owned.name,
-                period=rule.period,
+                period=built.network.period(owned.layer, rule),
                 gathers_moves=owned.input is not None and not isinstance(owned.layer.spec, ConvSpec),
                 velocity_mask=_velocity_mask(built, owned),
             )

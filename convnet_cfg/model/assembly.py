@@ -19,6 +19,7 @@ from convnet_cfg.model.initial import InitFunctions, draw_connections
 from convnet_cfg.optim import GroupedOptimizer
 
 Shape = tuple[int, ...]
+AS_VECTOR = "/vector"  # ends the name of an output that is an image made into a vector
 Connections = Mapping[str, tuple[tuple[int, ...] | None, ...]]
 
 
@@ -63,6 +64,7 @@ class BuiltNetwork:
 
     network: Network
     model: keras.Model
+    outputs: Mapping[str, Any]
     optimizer: GroupedOptimizer | None
     costs: tuple[Cost, ...]
     layers: Mapping[str, keras.layers.Layer]
@@ -71,6 +73,7 @@ class BuiltNetwork:
     kernel_images: Mapping[tuple[str, int], Image | None]
     connections: Connections
     variables: Mapping[str, keras.Variable] = field(default_factory=dict)
+    strategy: Any = None  # the tf.distribute strategy that spreads minibatches over devices
 
     @property
     def dropouts(self) -> dict[str, keras.Variable]:
@@ -125,6 +128,7 @@ class Builder:
         return BuiltNetwork(
             network=self.network,
             model=model,
+            outputs=self.outputs,
             optimizer=None,
             costs=tuple(self.costs),
             layers=self.layers,
@@ -296,7 +300,8 @@ class Builder:
     def add_vector_output(self, name: str) -> str:
         """Make a layer's output an output of the model, as a vector, and return its name there."""
         value = self.values[name]
-        return self.add_output(name if value.image is None else f"{name}/vector", self.as_vector(value))
+        shown = name if value.image is None else f"{name}{AS_VECTOR}"
+        return self.add_output(shown, self.as_vector(value))
 
 
 def gradient_scale(sharer: Matrix, owner: Matrix) -> float:

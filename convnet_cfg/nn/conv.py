@@ -48,11 +48,21 @@ class Windowed(Weighted):
         return {**super().get_config(), **own}
 
 
+def with_blind(values: Any, span: Span, axes: tuple[int, int]) -> Any:
+    """Return the values of the windows that see some of the image with zeros for the other windows."""
+    missing = [(0, 0)] * 4
+    for axis in axes:
+        missing[axis] = (0, span.count - span.seeing.count)
+    return tf.pad(values, missing)
+
+
 def convolve(image: Any, kernel: Any, window: Window, span: Span) -> Any:
     """Return the (grouped) convolution of an image (batch, rows, columns, channels) with a kernel.
 
     TensorFlow's own explicit padding takes up to twice as long on a CPU as padding first.
     """
+    if (seeing := span.seeing).count < span.count:
+        return with_blind(convolve(image, kernel, window, seeing), span, (1, 2))
     image = pick_channels(image, window)
     if span.mode is None:
         image = fit(image, span)

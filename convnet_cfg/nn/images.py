@@ -147,17 +147,24 @@ class RandomScale(RandomLayer, ImageLayer):
     floor(side / max_scale) with a probability proportional to (s + 1) ** 2, and of these `target`
     pixels cut out anywhere. The scale is drawn too, between those of that size and of one pixel more
     but at least 1; at the image's own size nothing is resized. Otherwise the image is resized to
-    `target` at `max_scale`. The rules of resizing are those of BilinearResize.
+    `target` at `max_scale`; with `crops` its centre is cut out instead (the 2012 AlexNet program). The
+    rules of resizing are those of BilinearResize.
 
     Input shape: (batch, side, side, channels), side >= 2; output: (batch, target, target, channels).
     """
 
     def __init__(
-        self, max_scale: float, target: int, seed: int | None = None, **keras_arguments: Any
+        self,
+        max_scale: float,
+        target: int,
+        seed: int | None = None,
+        crops: bool = False,
+        **keras_arguments: Any,
     ) -> None:
         super().__init__(seed, **keras_arguments)
         self.max_scale = max_scale
         self.target = target
+        self.crops = crops
 
     def output_side(self, side: int) -> int:
         """Return `target`."""
@@ -169,12 +176,16 @@ class RandomScale(RandomLayer, ImageLayer):
         if training:
             numbers = tf.cast(self.uniform((4,)), tf.float64)
             return interpolate(inputs, *random_places(side, self.max_scale, self.target, numbers))
+        if self.crops:
+            inside = slice((side - self.target) // 2, (side - self.target) // 2 + self.target)
+            return inputs[:, inside, inside]
         places = resized_places(np.arange(self.target), side, self.target, self.max_scale)
         return interpolate(inputs, places, places)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer."""
-        return {**super().get_config(), "max_scale": self.max_scale, "target": self.target}
+        own = {"max_scale": self.max_scale, "target": self.target, "crops": self.crops}
+        return {**super().get_config(), **own}
 
 
 def random_places(side: int, max_scale: float, target: int, numbers: Any) -> tuple[Any, Any]:

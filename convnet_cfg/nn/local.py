@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from convnet_cfg.nn.conv import Windowed, pick_channels
+from convnet_cfg.nn.conv import Windowed, pick_channels, with_blind
 from convnet_cfg.nn.weighted import as_list
 from convnet_cfg.nn.windows import Span, Window, fit
 
@@ -65,6 +65,9 @@ def connect(image: Any, kernel: Any, window: Window, span: Span) -> Any:
 
     Output shape: (rows, columns, batch, filters).
     """
+    if (seeing := span.seeing).count < span.count:
+        seen = connect(image, kernel[: seeing.count, : seeing.count], window, seeing)
+        return with_blind(seen, span, (0, 1))
     image = tf.transpose(pick_channels(image, window), (1, 2, 0, 3))
     count, filters = span.count, kernel.shape[-1] // window.groups
     parts = [

@@ -17,8 +17,13 @@ class RandomLayer(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def uniform(self, shape: Any, dtype: str = "float32") -> Any:
-        """Return new random numbers, 0 <= u < 1."""
-        return keras.random.uniform(shape, seed=self.seed_generator, dtype=dtype)
+        """Return new random numbers, 0 <= u < 1; others on each device of a `tf.distribute` strategy."""
+        context = tf.distribute.get_replica_context() if tf.distribute.has_strategy() else None
+        if context is None:
+            return keras.random.uniform(shape, seed=self.seed_generator, dtype=dtype)
+        number = tf.cast(context.replica_id_in_sync_group, tf.int32)
+        seed = tf.cast(self.seed_generator.next(), tf.int32) + tf.stack([0, number])
+        return tf.random.stateless_uniform(shape, seed, dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +71,11 @@ class Span:
         if self.count == -(-self.side // self.strides) and self.before == around // 2:
             return "SAME"
         return None
+
+    @property
+    def seeing(self) -> Span:
+        """The windows without those that begin behind the image and see nothing of it."""
+        return replace(self, count=max(1, min(self.count, -(-(self.side - self.start) // self.strides))))
 
     def existing(self) -> np.ndarray:
         """The number of pixels of each window that lie inside the image; shape (count,)."""

@@ -21,7 +21,8 @@ __all__ = [
     "momentum_step_in_place",
     "only_if",
     "outside_of_graph",
-    "refuse_distribution",
+    "on_each_device",
+    "refuse_replica_context",
     "stop_unless",
 ]
 
@@ -87,7 +88,18 @@ def compiled_by_xla() -> bool:
     return False
 
 
-def refuse_distribution() -> None:
-    """Raise NotImplementedError in the scope of a strategy: gradients would not be summed."""
-    if tf.distribute.has_strategy():
-        raise NotImplementedError("GroupedOptimizer does not work with tf.distribute strategies")
+def refuse_replica_context() -> None:
+    """Raise NotImplementedError where one of several replicas computes: gradients would not be summed."""
+    if tf.distribute.has_strategy() and not tf.distribute.in_cross_replica_context():
+        raise NotImplementedError(
+            "GroupedOptimizer does not add up gradients of a tf.distribute strategy: reduce them first, and "
+            "call apply in the scope of the strategy, outside of its `run`"
+        )
+
+
+def on_each_device(function: Callable[..., None], weight: Any, *others: Any) -> None:
+    """Call a function that changes a `tf.Variable` and others beside it, once for each device's copies."""
+    if not tf.distribute.has_strategy():
+        function(weight, *others)
+        return
+    tf.distribute.get_strategy().extended.update(weight, function, args=others)

@@ -143,10 +143,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
         Raises:
             ValueError: there is no group, or two have the same name.
-            NotImplementedError: inside the scope of a `tf.distribute` strategy.
         """
-        if IN_TENSORFLOW:
-            fused.refuse_distribution()
         super().__init__(learning_rate=1.0, name=name)
         by_name = named(groups)
         if not by_name:
@@ -234,6 +231,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         Raises:
             ValueError: as `build`; or a variable is unknown, or the numbers of gradients and
                 variables differ.
+            NotImplementedError: inside of the `run` of a `tf.distribute` strategy: gradients are to be
+                reduced first, and this called in the scope of the strategy.
         """
         if trainable_variables is None:
             trainable_variables = self._trainable_variables
@@ -245,6 +244,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 for variable, gradient in zip(trainable_variables, grads, strict=True)
             ]
             if IN_TENSORFLOW and not fused.compiled_by_xla():
+                fused.refuse_replica_context()
                 self._apply_in_place(steps)
             else:
                 self._apply_where_active(steps)
@@ -262,7 +262,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return _outside_of_graph(self._active_now)
 
     def _active_now(self) -> tuple[bool, ...]:
-        rates = self._numbers["learning_rate"].numpy() * float(self.learning_rate)
+        rates = self._numbers["learning_rate"].numpy() * float(self.learning_rate.numpy())
         return tuple((rates > 0).tolist())
 
     @property
@@ -336,11 +336,15 @@ def _step_in_place(step: Step, now: Settings) -> None:
 
 def _update_in_place(step: Step, now: Settings) -> None:
     variable, gradient, slot = step
+
+    def update(weight: Any, velocity: Any, gradient: Any) -> None:
+        fused.momentum_step_in_place(weight, velocity, gradient, now, slot.decay)
+        if variable.constraint is not None:
+            weight.assign(variable.constraint(weight))
+
     if slot.velocity_mask is not None:
         slot.velocity.assign(slot.velocity * slot.velocity_mask)
-    fused.momentum_step_in_place(variable.value, slot.velocity.value, gradient, now, slot.decay)
-    if variable.constraint is not None:
-        variable.assign(variable.constraint(variable))
+    fused.on_each_device(update, variable.value, slot.velocity.value, gradient)
 
 
 def _step_where_active(step: Step, now: Settings) -> None:

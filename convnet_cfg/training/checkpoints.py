@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from convnet_cfg.errors import CheckpointError
 from convnet_cfg.training.position import Position
@@ -35,10 +35,11 @@ def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], counters: Map
     metadata = {"format": FORMAT, "state": json.dumps(counters)}
     with explaining_failure(f"cannot write checkpoint {path}"):
         try:
-            save_file(
-                {name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata
+            # The library's own save_file makes files for nobody but their owner, whatever the umask says.
+            write_synced(
+                temporary,
+                save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata),
             )
-            sync(temporary)
             os.replace(temporary, path)
             sync(path.parent)
         except BaseException:
@@ -76,8 +77,16 @@ def _reason(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a directory, are on the disk."""
+    """Wait until the names in a directory are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

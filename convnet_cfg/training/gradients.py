@@ -43,6 +43,7 @@ from convnet_cfg import nn
 from convnet_cfg.data import DataProvider
 from convnet_cfg.language.network import Network
 from convnet_cfg.model import BuiltNetwork, Cost, InitFunctions, build
+from convnet_cfg.model.assembly import AS_VECTOR
 from convnet_cfg.nn.normalization import around
 from convnet_cfg.nn.pooling import average_pool
 from convnet_cfg.nn.weighted import Weighted, as_list, one_or_all
@@ -183,7 +184,8 @@ class Checker:
             function = cost_function(cost, values)
             for name, value in zip(cost.inputs, values, strict=True):
                 if name not in self._label_layers():
-                    yield self._check(cost.name, f"input {name}", function, value)
+                    shown = name.removesuffix(AS_VECTOR)
+                    yield self._check(cost.name, f"input {shown}", function, value)
 
     # -- the whole network
 

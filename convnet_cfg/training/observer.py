@@ -48,8 +48,11 @@ class Observer:
     def batch_done(self, result: Result, seconds: float, test_follows: bool) -> None:
         """A training batch is done; `seconds` it took, a test after it not counted."""
 
-    def tested(self, result: Result, seconds: float) -> None:
-        """A test is done."""
+    def batch_tested(self, batch: int, sums: Costs, cases: int) -> None:
+        """One of the batches of a test is done; `sums` are the costs of all its cases together."""
+
+    def tested(self, result: Result, seconds: float | None) -> None:
+        """A test is done; without `seconds` it is one that was made before."""
 
     def saved(self, path: Path) -> None:
         """A checkpoint is on the disk."""

@@ -45,12 +45,14 @@ class Options:
     mode: str = "default"  # lenient, default or strict
     dialect: str | None = None  # None: as the files show
     average_divisor: str | None = None  # existing or nominal; None: as the dialect has it
+    ignore_gpu: bool = False  # train layers that were spread over devices as one plain network
     allowed_functions: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()  # modules and files that add layer types and the like
 
     @property
     def reading(self) -> Reading:
         """How the files are read."""
-        return Reading(self.mode, self.dialect, self.average_divisor)
+        return Reading(self.mode, self.dialect, self.average_divisor, self.ignore_gpu)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as JSON can hold them."""

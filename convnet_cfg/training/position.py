@@ -37,16 +37,21 @@ class Position(NamedTuple):
     def next_batch(self, batches: Sequence[int]) -> tuple[int, int]:
         """Return epoch and number of the batch to train on next.
 
-        A batch that is not in the range is followed by the first of the range, in the same epoch.
+        A batch that is not in the range is followed by the next higher one of the range or, behind the last,
+        by the next epoch: positions only grow, so that the checkpoint of the latest one is the newest.
         """
         if self.epoch == 0:
             return 1, batches[0]
-        if self.batch not in batches:
-            return self.epoch, batches[0]
-        if self.cases is not None:
+        if self.cases is not None and self.batch in batches:
             return self.epoch, self.batch
-        index = list(batches).index(self.batch) + 1
-        return (self.epoch, batches[index]) if index < len(batches) else (self.epoch + 1, batches[0])
+        left = self._left(batches)
+        return (self.epoch, left[0]) if left else (self.epoch + 1, batches[0])
+
+    def _left(self, batches: Sequence[int]) -> Sequence[int]:
+        """Return the batches of the range that are behind this one."""
+        if self.batch in batches:
+            return batches[list(batches).index(self.batch) + 1 :]
+        return [number for number in batches if number > self.batch]
 
 
 def progress(epoch: int, batch: int, batches: Sequence[int], epochs: int) -> Progress:

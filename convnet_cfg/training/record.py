@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ def first_record(
     return {
         "format": RECORD_FORMAT,
         "command": list(command),
+        "directory": os.getcwd(),
         "started": _now(),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in RECORDED_PACKAGES},
@@ -114,10 +116,25 @@ def record_changes(
 
 
 def record_final_test(run: RunDirectory, result: Result) -> None:
-    """Add the test at the end of a training to run.json."""
+    """Add the test at the end of a training to run.json, unless it is there."""
     record = run.read_record()
-    record["final_tests"].append({**result.to_json(), "position": str(result.position)})
-    run.write_record(record)
+    columns = {name: list(names) for name, names in result.columns.items()}
+    test = {**result.to_json(), "position": str(result.position), "columns": columns}
+    if test not in record["final_tests"]:
+        record["final_tests"].append(test)
+        run.write_record(record)
+
+
+def recorded_final_test(
+    record: Mapping[str, Any], position: Position, batches: Sequence[int], views: int
+) -> Result | None:
+    """Return the final test of a position over these batches and views, None if it is not in the record."""
+    wanted = {"position": str(position), "test_batches": list(batches), "views": views}
+    for test in record["final_tests"]:
+        if wanted.items() <= test.items():
+            batches, columns = tuple(test["test_batches"]), test.get("columns", {})
+            return Result("final-test", position, test["costs"], test["cases"], batches, views, columns)
+    return None
 
 
 def _outside(record: Mapping[str, Any]) -> bytes | None:

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convnet_cfg.errors import CheckpointError
-from convnet_cfg.training.checkpoints import checkpoints, explaining_failure
+from convnet_cfg.errors import CheckpointError, join_words
+from convnet_cfg.training.checkpoints import checkpoints, explaining_failure, write_synced
+from convnet_cfg.training.lock import Lock
 
 LAYERS, PARAMS, RUN, LOG, TIMES = "layers.cfg", "params.cfg", "run.json", "log.jsonl", "times.jsonl"
 RECORD_FORMAT = 1
@@ -27,20 +28,24 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = Lock(path)
 
     @classmethod
     def create(cls, parent: Path, name: str, layers: bytes, params: bytes) -> RunDirectory:
         """Make a new directory below `parent`, named by `name` and the time, with the two files in it.
+
+        It is locked.
 
         Raises:
             CheckpointError: it cannot be made.
         """
         with explaining_failure(f"cannot make a run directory in {parent}"):
             parent.mkdir(parents=True, exist_ok=True)
-            path = _make_new(parent, f"{name}__{time.strftime('%Y-%m-%d_%H.%M.%S')}")
-            (path / LAYERS).write_bytes(layers)
-            (path / PARAMS).write_bytes(params)
-        return cls(path)
+            run = cls(_make_new(parent, f"{name}__{time.strftime('%Y-%m-%d_%H.%M.%S')}"))
+            run.lock.take()
+            run.layers.write_bytes(layers)
+            run.params.write_bytes(params)
+        return run
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -75,6 +80,11 @@ class RunDirectory:
         if not found:
             raise CheckpointError(f"{self.path} has no checkpoint to go on from")
         return found[-1][1]
+
+    def checkpoint_names(self) -> str:
+        """Return which checkpoints there are, in words."""
+        names = [path.name for _, path in checkpoints(self.path)]
+        return f"there {'are' if len(names) > 1 else 'is'} {join_words(names, 'and') or 'none'}"
 
     # -- run.json
 
@@ -113,10 +123,7 @@ class RunDirectory:
         """
         temporary = self.path / f".{name}.tmp"
         with explaining_failure(f"cannot write {self.path / name}"):
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(temporary, content)
             os.replace(temporary, self.path / name)
 
     # -- log.jsonl and times.jsonl

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,8 @@ from convnet_cfg.training.steps import Part, Steps
 AUGMENTATION = 3
 # The last words of the names of what is gathered for an update.
 GATHERED = ("gathered", "gathered_steps")
+# How the names of the states of dropout end.
+STATE = "/state"
 # Between two looks at the clock, the keyboard and the progress bar.
 SECONDS_PER_CALL = 0.5
 
@@ -73,6 +76,7 @@ class Session:
         self.tests = 0  # how many tests were made, for --test-one
         self.test_is_due = False
         self.stop_requested = False
+        self._tested: Result | None = None  # the newest test on the way
         self._saved: tuple[Position, bool] | None = None  # position and test_is_due of the newest checkpoint
         self._per_call = 1  # minibatches, as many as take about SECONDS_PER_CALL
         self._executor = ThreadPoolExecutor(1)
@@ -95,7 +99,16 @@ class Session:
             self.save()
             raise
         self.save()
-        return self.test(self.options.test_range, "final-test")
+        return self._final_test()
+
+    def _final_test(self) -> Result:
+        """Return the test of the whole test range; the last one on the way may have been just that."""
+        last = self._tested
+        if last is None or (last.position, last.test_batches) != (self.position, self.options.test_range):
+            return self.test(self.options.test_range, "final-test")
+        result = replace(last, kind="final-test")
+        self.observer.tested(result, None)
+        return result
 
     def _train_all_batches(self) -> None:
         self.save()
@@ -199,6 +212,7 @@ class Session:
                 diverged = self._diverged_in_test(batch, arrays, totals)
             sums = [before + more for before, more in zip(sums, totals, strict=True)]
             cases += len(arrays[0])
+            self.observer.batch_tested(batch, reported(self.built.costs, totals, 1), len(arrays[0]))
         result = self._result(kind, sums, cases, batches, views)
         self.observer.tested(result, time.monotonic() - started)
         if diverged is not None:
@@ -218,7 +232,8 @@ class Session:
         started = time.monotonic()
         test_range = self.options.test_range
         chosen = (test_range[self.tests % len(test_range)],) if self.options.test_one else test_range
-        self._log(self.test(chosen), time.monotonic() - started)
+        self._tested = self.test(chosen)
+        self._log(self._tested, time.monotonic() - started)
         self.tests += 1
         self.test_is_due = False
 
@@ -246,8 +261,9 @@ class Session:
             yield WeightSummary(owned.layer.name, what, *means)
 
     def close(self) -> None:
-        """End the thread that prepares batches."""
+        """End the thread that prepares batches, and let others train in the run directory."""
         self._executor.shutdown(cancel_futures=True)
+        self.run_directory.lock.release()
 
     # -- checkpoints
 
@@ -275,13 +291,21 @@ class Session:
     def restore(self, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]) -> None:
         """Take weights, velocities and counters from a checkpoint.
 
+        The parameter file may have given dropout to a layer since, or taken it away: a state that is not
+        there begins anew, and one without a layer is left.
+
         Raises:
             CheckpointError: the checkpoint is not of this network.
         """
-        variables = self._state_variables()
+        variables = {
+            name: variable
+            for name, variable in self._state_variables().items()
+            if name in arrays or name not in self.built.dropouts
+        }
         arrays = _as_gathered_now(arrays, variables)
-        if set(arrays) != set(variables):
-            missing, other = set(variables) - set(arrays), set(arrays) - set(variables)
+        there = {name for name in arrays if name in variables or not name.endswith(STATE)}
+        if there != set(variables):
+            missing, other = set(variables) - there, there - set(variables)
             raise CheckpointError(
                 f"the checkpoint is not of this network: it lacks {sorted(missing)}, and has {sorted(other)}"
             )

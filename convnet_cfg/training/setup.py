@@ -7,6 +7,7 @@ Each comes in two steps: `prepare` and `prepare_again` read and check everything
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convnet_cfg.data import DataProvider, open_provider, working_directory_on_path
-from convnet_cfg.errors import ConfigError, ConvnetError, Place, Problem, UsageError
+from convnet_cfg.data import DataProvider, directory_on_path, open_provider, working_directory_on_path
+from convnet_cfg.errors import CheckpointError, ConfigError, ConvnetError, Place, Problem, UsageError
+from convnet_cfg.extend import load_extensions
 from convnet_cfg.language import Network, load_network, refused_decay, refused_functions
 from convnet_cfg.training.checkpoints import (
+    SUFFIX,
     checkpoint_path,
     checkpoints,
     explaining_failure,
@@ -39,7 +42,17 @@ if TYPE_CHECKING:
     from convnet_cfg.model import BuiltNetwork
     from convnet_cfg.training.session import Session
 
-__all__ = ["Prepared", "PreparedAgain", "begin", "go_on", "locate", "prepare", "prepare_again", "reopen"]
+__all__ = [
+    "Prepared",
+    "PreparedAgain",
+    "begin",
+    "go_on",
+    "locate",
+    "modules_of",
+    "prepare",
+    "prepare_again",
+    "reopen",
+]
 
 
 @dataclass(frozen=True)
@@ -55,15 +68,33 @@ class Prepared:
 
 @dataclass(frozen=True)
 class PreparedAgain:
-    """A run to go on with: its directory, its checkpoint, and the network as its files are now."""
+    """A run to go on with: its directory, its checkpoint, and the network as its files are now.
+
+    `in_place`: training goes on in this directory, which is locked.
+    """
 
     run: RunDirectory
     checkpoint: Path
+    in_place: bool
     arrays: Mapping[str, np.ndarray]
     counters: Mapping[str, Any]
     record: dict[str, Any]
     params: bytes
     prepared: Prepared
+
+    @property
+    def position(self) -> Position:
+        """Where the training stands."""
+        return Position(*self.counters["position"])
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no batch is left to train on, and no test to make on the way."""
+        options = self.prepared.options
+        return (
+            self.position.next_batch(options.train_range)[0] > options.epochs
+            and not self.counters["test_is_due"]
+        )
 
 
 def prepare(layers: Path, params: Path, options: Options, *, training: bool = True) -> Prepared:
@@ -74,6 +105,7 @@ def prepare(layers: Path, params: Path, options: Options, *, training: bool = Tr
         ConfigError: the files have errors, or do not fit the data.
         DataError: data are missing or damaged.
     """
+    load_extensions(options.extensions)
     provider = _open_provider(options)
     if training:
         provider.check_range(options.train_range)
@@ -166,20 +198,31 @@ def prepare_again(
     `training`, the run's own copy counts, whatever became of the file that it began with.
 
     Raises:
-        CheckpointError: there is nothing to go on from, or it does not fit.
+        CheckpointError: there is nothing to go on from, it does not fit, or another program trains there.
         UsageError, ConfigError, DataError: as `prepare`.
     """
     run, checkpoint = locate(path)
-    arrays, counters = read_checkpoint(checkpoint)
-    record = run.read_record()
-    check_layers(run, record)
-    options = Options.from_json(record["options"]).changed(given)
-    if training:
-        source, content = current_params(run, record, params)
-    else:
-        source, content = run.params, read_file(run.params)
-    prepared = prepare(run.layers, source, options, training=training)
-    return PreparedAgain(run, checkpoint, arrays, counters, record, content, prepared)
+    with run.lock.released_on_failure():
+        in_place = training and [checkpoint] == _newest(run)
+        if in_place:
+            run.lock.take()
+            # Whoever had the lock until now may have written a newer one.
+            checkpoint = checkpoint if path.is_file() else run.newest_checkpoint()
+        arrays, counters = read_checkpoint(checkpoint)
+        record = run.read_record()
+        check_layers(run, record)
+        options = Options.from_json(record["options"]).changed(given)
+        if training:
+            source, content = current_params(run, record, params)
+        else:
+            source, content = run.params, read_file(run.params)
+        prepared = prepare(run.layers, source, options, training=training)
+        return PreparedAgain(run, checkpoint, in_place, arrays, counters, record, content, prepared)
+
+
+def _newest(run: RunDirectory) -> list[Path]:
+    """Return the newest checkpoint, if there is one of a position."""
+    return [path for _, path in checkpoints(run.path)[-1:]]
 
 
 def go_on(again: PreparedAgain, observer: Observer) -> Session:
@@ -191,17 +234,18 @@ def go_on(again: PreparedAgain, observer: Observer) -> Session:
     Raises:
         CheckpointError: the checkpoint does not fit the network, or something cannot be written.
     """
-    session = reopen(again, observer)
-    if [again.checkpoint] != [path for _, path in checkpoints(again.run.path)[-1:]]:
-        session.run_directory = _branch(again, session.position)
-    run = session.run_directory
-    if again.params != read_file(run.params):
-        run.replace(PARAMS, again.params)
-    run.cut_log(again.counters["log_size"])
-    prepared = again.prepared
-    source = run.params if prepared.params == again.run.params else prepared.params
-    record_changes(again.record, prepared.options, source, again.params, run, session.position)
-    run.write_record(again.record)
+    with again.run.lock.released_on_failure():
+        session = reopen(again, observer)
+        if not again.in_place:
+            session.run_directory = _branch(again, session.position)
+        run = session.run_directory
+        if again.params != read_file(run.params):
+            run.replace(PARAMS, again.params)
+        run.cut_log(again.counters["log_size"])
+        prepared = again.prepared
+        source = run.params if prepared.params == again.run.params else prepared.params
+        record_changes(again.record, prepared.options, source, again.params, run, session.position)
+        run.write_record(again.record)
     return session
 
 
@@ -216,6 +260,15 @@ def reopen(again: PreparedAgain, observer: Observer) -> Session:
     return session
 
 
+def modules_of(path: Path) -> AbstractContextManager[None]:
+    """Let what a run imports be found in the directory that it was begun in, be the present one another.
+
+    Raises:
+        CheckpointError: the path is neither a run directory nor a checkpoint in one.
+    """
+    return directory_on_path(str(locate(path)[0].read_record().get("directory", "")))
+
+
 def locate(path: Path) -> tuple[RunDirectory, Path]:
     """Return the run directory and the checkpoint that a path, to either, means.
 
@@ -224,6 +277,9 @@ def locate(path: Path) -> tuple[RunDirectory, Path]:
     """
     if path.is_file():
         return RunDirectory.open(path.parent), path
+    if path.suffix == SUFFIX and path.parent.is_dir():
+        run = RunDirectory.open(path.parent)
+        raise CheckpointError(f"{run.path} has no checkpoint {path.name}: {run.checkpoint_names()}")
     run = RunDirectory.open(path)
     return run, run.newest_checkpoint()
 
@@ -237,9 +293,11 @@ def _session(built: BuiltNetwork, prepared: Prepared, run: RunDirectory, observe
 def _build(prepared: Prepared, counters: Mapping[str, Any] | None) -> BuiltNetwork:
     """Build the network; `counters` are those of the checkpoint that it goes on from."""
     from convnet_cfg.model import InitFunctions, build
+    from convnet_cfg.training.devices import strategy_for
 
     options = prepared.options
-    with working_directory_on_path():
+    strategy = strategy_for(prepared.network)
+    with working_directory_on_path(), strategy.scope() if strategy is not None else nullcontext():
         built = build(
             prepared.network,
             prepared.provider.shapes,
@@ -248,6 +306,7 @@ def _build(prepared: Prepared, counters: Mapping[str, Any] | None) -> BuiltNetwo
             functions=InitFunctions(frozenset(options.allowed_functions)),
             connections=_known_connections(counters),
         )
+    built.strategy = strategy
     assert built.optimizer is not None
     for name, group in built.optimizer.groups.items():
         base = (counters or {}).get("base_rates", {}).get(name, 0.0)

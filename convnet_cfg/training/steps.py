@@ -7,13 +7,18 @@ the device until their minibatch comes, and costs are summed up there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from convnet_cfg.data import DataProvider
-from convnet_cfg.model import BuiltNetwork, Cost
+from convnet_cfg.model import BuiltNetwork
+from convnet_cfg.training.devices import added_up
+from convnet_cfg.training.objective import cost_sums, objective
+from convnet_cfg.training.passes import Passes
 
 Totals = tuple[Any, ...]
 
@@ -33,6 +38,7 @@ class Steps:
         self.built = built
         self.provider = provider
         self.minibatch = minibatch
+        self.passes = Passes(built, minibatch) if len(built.network.replica_counts) > 1 else None
         self._train = tf.function(self._train_part, autograph=False, reduce_retracing=True)
         self._test = tf.function(self._test_batch, autograph=False, reduce_retracing=True)
 
@@ -63,6 +69,10 @@ class Steps:
 
     def _train_part(self, arrays: Any, first: Any, last: Any, totals: Any, active: tuple[bool, ...]) -> Any:
         del active  # the step is traced anew when a rate crosses zero (GroupedOptimizer.active)
+        with self.built.strategy.scope() if self.built.strategy is not None else nullcontext():
+            return self._train_minibatches(arrays, first, last, totals)
+
+    def _train_minibatches(self, arrays: Any, first: Any, last: Any, totals: Any) -> Any:
 
         def body(at: Any, totals: Any, finite: Any) -> Any:
             sums, finite = self._train_minibatch(self._slice(arrays, at))
@@ -86,16 +96,18 @@ class Steps:
         """Return the sums of each cost, and whether they are finite; the update is made if they are."""
         built, optimizer = self.built, self.built.optimizer
         assert optimizer is not None
-        inputs = self._inputs(self.provider.prepare_training(slices))
+        matrices = self.provider.prepare_training(slices)
         cases = tf.shape(slices[0])[0]
+        if self.passes is not None:
+            sums, finite = self.passes.train(matrices)
+            return self._with_penalty(sums, cases), finite
         divisor = self.minibatch if built.network.dialect.nominal_divisor else cases
         variables = optimizer.active_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            outputs = built.model(inputs, training=True)
-            sums = [cost_sums(cost, outputs) for cost in built.costs]
-            mean = objective(built.costs, sums) / tf.cast(divisor, sums[0].dtype)
-        gradients = tape.gradient(mean, [variable.value for variable in variables])
+        compute = partial(self._sums_and_gradients, variables, divisor)
+        if built.strategy is None:
+            sums, gradients = compute(matrices)
+        else:
+            sums, gradients = added_up(built.strategy, compute, matrices)
         totals = self._with_penalty(sums, cases)
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(total)) for total in totals])
 
@@ -105,6 +117,20 @@ class Steps:
 
         finite = tf.cond(finite, update, lambda: tf.constant(False))
         return totals, finite
+
+    def _sums_and_gradients(
+        self, variables: list[Any], divisor: Any, matrices: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """Return the sums of each cost over some cases, and what they add to the gradients of the mean."""
+        built = self.built
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            outputs = built.model(self._inputs(matrices), training=True)
+            sums = [cost_sums(cost, outputs) for cost in built.costs]
+            mean = objective(built.costs, sums) / tf.cast(divisor, sums[0].dtype)
+        values = [variable.value for variable in variables]
+        none = tf.UnconnectedGradients.NONE if built.strategy is None else tf.UnconnectedGradients.ZERO
+        return sums, tape.gradient(mean, values, unconnected_gradients=none)
 
     def _with_penalty(self, sums: list[Any], cases: Any) -> Totals:
         """Return the sums, the penalty of decay `l2` added to the first cost of each case."""
@@ -150,18 +176,6 @@ class Steps:
             lambda view, before: view < views, body, (tf.constant(1), first), shape_invariants=shapes
         )
         return {name: output / views if name in averaged else output for name, output in outputs.items()}
-
-
-def cost_sums(cost: Cost, outputs: dict[str, Any], views: int = 1) -> Any:
-    """Return the sums over the cases of each value of a cost, shape (values,)."""
-    how = cost.over_views if cost.over_views and views > 1 else cost
-    return tf.reduce_sum(how.values(*(outputs[name] for name in how.inputs)), axis=0)
-
-
-def objective(costs: Sequence[Cost], sums: Sequence[Any]) -> Any:
-    """Return the sum of coefficient times cost (spec: costs.md section 1)."""
-    terms = [cost.coefficient * total[0] for cost, total in zip(costs, sums, strict=True) if cost.coefficient]
-    return tf.add_n(terms) if terms else tf.zeros_like(sums[0][0])
 
 
 def _added(totals: Any, sums: Totals) -> list[Any]:

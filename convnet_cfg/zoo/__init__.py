@@ -1,6 +1,6 @@
 """The networks and recipes that come along: the repository's `layers/` and `configs/`."""
 
-from convnet_cfg.zoo.files import find_config, find_layers, names
+from convnet_cfg.zoo.files import find_config, find_layers, find_params, names
 from convnet_cfg.zoo.recipes import Cost, Data, Expected, FinalTest, Measurement, Recipe, Stage, load_recipe
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Stage",
     "find_config",
     "find_layers",
+    "find_params",
     "load_recipe",
     "names",
 ]

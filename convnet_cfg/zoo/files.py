@@ -16,7 +16,10 @@ CONFIG_SUFFIX = ".yaml"
 
 def names() -> tuple[str, ...]:
     """Return the names of the shipped networks, sorted; each has a pair of files, and a recipe."""
-    return _stems("layers", PARAMS_SUFFIX)
+    folder = _folder("layers")
+    return tuple(
+        name for name in _stems("layers", PARAMS_SUFFIX) if (folder / f"{name}{LAYERS_SUFFIX}").is_file()
+    )
 
 
 def find_layers(name: str) -> tuple[Path, Path]:
@@ -31,6 +34,16 @@ def find_layers(name: str) -> tuple[Path, Path]:
     stem = _known(name, (PARAMS_SUFFIX, LAYERS_SUFFIX), names(), "network")
     folder = _folder("layers")
     return folder / f"{stem}{LAYERS_SUFFIX}", folder / f"{stem}{PARAMS_SUFFIX}"
+
+
+def find_params(name: str) -> Path:
+    """Return a shipped parameter file, of a network or of a later stage, named with or without its ending.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    stem = _known(name, (PARAMS_SUFFIX,), _stems("layers", PARAMS_SUFFIX), "parameter file")
+    return _folder("layers") / f"{stem}{PARAMS_SUFFIX}"
 
 
 def find_config(name: str) -> Path:

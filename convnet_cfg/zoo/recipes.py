@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from convnet_cfg.errors import ConfigError, UsageError
-from convnet_cfg.language.kinds import BATCHES, FLAG, POSITIVE, Kind, at_least, number_between
-from convnet_cfg.zoo.files import LAYERS_SUFFIX, PARAMS_SUFFIX, find_config, find_layers
+from convnet_cfg.language.kinds import (
+    BATCHES,
+    FLAG,
+    NUMBER,
+    POSITIVE,
+    Kind,
+    at_least,
+    number_between,
+    read_number,
+)
+from convnet_cfg.zoo.files import LAYERS_SUFFIX, PARAMS_SUFFIX, find_config, find_layers, find_params
 from convnet_cfg.zoo.reading import Document, setting
 
 NO_BATCHES = range(0)
@@ -20,26 +30,47 @@ def _read_text(text: str) -> str:
     return " ".join(text.split())
 
 
+def _read_noise(text: str) -> float:
+    if (number := read_number(text)) < 0:
+        raise ValueError(text)
+    return number
+
+
 TEXT = Kind(_read_text, "a text")
 PERCENT = number_between(0, 100)
+NOISE = Kind(_read_noise, "a number >= 0")
+PROVIDER_OPTIONS = ("crop_border", "inner_size", "color_noise", "scalar_mean")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """The data provider, what it is told, and the batches: those of every stage that names no others."""
+    """The data provider, what it is told, and the batches: those of every stage that names no others.
+
+    `values` is the size of a case as the network gets it, after cropping. The provider's options stand here
+    under its own names for them.
+    """
 
     provider: str = setting(TEXT)
+    values: int | None = setting(at_least(1), default=None)
     crop_border: int | None = setting(at_least(0), default=None)
+    inner_size: int | None = setting(at_least(0), default=None)
+    color_noise: float | None = setting(NOISE, default=None)
+    scalar_mean: float | None = setting(NUMBER, default=None)
     train_range: range = setting(BATCHES)
     test_range: range = setting(BATCHES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Training until `epochs` are done in all, at the parameter file's rates (epsW, epsB) times a factor."""
+    """Training until `epochs` are done in all, at the parameter file's rates (epsW, epsB) times a factor.
+
+    `params` names another parameter file than the pair's, for rates that change each in a way of its own.
+    """
 
     epochs: int = setting(at_least(1))
+    params: str | None = setting(TEXT, default=None)
     rate_factor: float = setting(POSITIVE, default=1.0)
+    color_noise: float | None = setting(NOISE, default=None)
     train_range: range = setting(BATCHES, default=NO_BATCHES)
     test_range: range = setting(BATCHES, default=NO_BATCHES)
     note: str = setting(TEXT, default="")
@@ -84,7 +115,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One YAML file, checked; every stage has its ranges."""
+    """One YAML file, checked; every stage has its ranges and its noise."""
 
     path: Path
     title: str = setting(TEXT)
@@ -115,6 +146,23 @@ class Recipe:
             return own, self.path.parent / f"{self.pair}{PARAMS_SUFFIX}"
         return find_layers(self.pair)
 
+    def params_of(self, stage: Stage) -> Path:
+        """Return the parameter file of a stage: the pair's, or one that is looked for as the pair is.
+
+        Raises:
+            UsageError: there is none of the name that the stage gives.
+        """
+        if stage.params is None:
+            return self.files[1]
+        own = self.path.parent / f"{stage.params}{PARAMS_SUFFIX}"
+        return own if own.is_file() else find_params(stage.params)
+
+    def provider_options(self, stage: Stage) -> dict[str, Any]:
+        """Return the options of the data provider that are set in a stage."""
+        values = {name: getattr(self.data, name) for name in PROVIDER_OPTIONS}
+        given = {**values, "color_noise": stage.color_noise}
+        return {name: value for name, value in given.items() if value is not None}
+
 
 def load_recipe(path_or_name: str | Path) -> Recipe:
     """Return the recipe in this file or, if there is no such file, the shipped one of this name.
@@ -127,18 +175,23 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     document = Document(path if path.is_file() else find_config(str(path_or_name)))
     recipe = document.read(Recipe, path=document.path)
     if recipe is not None:
-        recipe = _with_ranges(recipe)
+        recipe = _with_defaults(recipe)
         _check(recipe, document)
     if recipe is None or document.problems:
         raise ConfigError(sorted(document.problems, key=lambda problem: problem.place))
     return recipe
 
 
-def _with_ranges(recipe: Recipe) -> Recipe:
-    """Return the recipe with the batches of the data in each stage that names none."""
-    train, test = recipe.data.train_range, recipe.data.test_range
+def _with_defaults(recipe: Recipe) -> Recipe:
+    """Return the recipe with the batches and the noise of the data in each stage that names none."""
+    data = recipe.data
     stages = [
-        replace(stage, train_range=stage.train_range or train, test_range=stage.test_range or test)
+        replace(
+            stage,
+            train_range=stage.train_range or data.train_range,
+            test_range=stage.test_range or data.test_range,
+            color_noise=data.color_noise if stage.color_noise is None else stage.color_noise,
+        )
         for stage in recipe.stages
     ]
     return replace(recipe, stages=tuple(stages))
@@ -148,13 +201,15 @@ def _check(recipe: Recipe, document: Document) -> None:
     """Report what does not fit together."""
     _check_pair(recipe, document)
     _check_stages(recipe.stages, document)
+    _check_params(recipe, document)
     trained = [number for stage in recipe.stages if (number := _common(stage, recipe.final_test)) is not None]
     if trained:
         document.error(
             ("final_test", "test_range"), f"batch {trained[0]} is not held out: a stage trains on it"
         )
-    if recipe.final_test.multiview and recipe.data.crop_border is None:
-        document.error(("final_test", "multiview"), "multiview needs crops: data has no crop_border")
+    if recipe.final_test.multiview and recipe.data.crop_border is None and recipe.data.inner_size is None:
+        message = "multiview needs crops: data has neither crop_border nor inner_size"
+        document.error(("final_test", "multiview"), message)
 
 
 def _check_pair(recipe: Recipe, document: Document) -> None:
@@ -165,6 +220,15 @@ def _check_pair(recipe: Recipe, document: Document) -> None:
         return
     for path in missing:
         document.error(("pair",), f"there is no file {path}")
+
+
+def _check_params(recipe: Recipe, document: Document) -> None:
+    for index, stage in enumerate(recipe.stages):
+        if stage.params is not None:
+            try:
+                recipe.params_of(stage)
+            except UsageError as error:
+                document.error(("stages", index, "params"), str(error))
 
 
 def _check_stages(stages: Sequence[Stage], document: Document) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,22 @@ Parameter groups
     assert done.stderr == "warning: net.params.cfg:23:1: [gone] no such layer in the definition file\n"
 
 
+def test_frozen_matrices_are_named(check):
+    params = PARAMS.replace("epsW=0.001", "epsW=0").replace("epsB=0.002", "epsB=-1")
+    lines = check("--data-dims", "3072,1", params=params).stdout.splitlines()
+    rows = [line.split() for line in lines if line.split()[1:2] in (["weights[0]"], ["biases"])]
+    weights, biases, shared = "0 (frozen) 0.9 0.004", "-1 (frozen) 0.8 0", "= fc10[0]"
+    expected = [weights, biases, weights, biases, shared, biases]
+    assert [" ".join(row[5:]) for row in rows] == expected
+
+
+def test_a_matrix_that_another_layer_trains_is_not_frozen(check):
+    head, middle, tail = PARAMS.partition("[fc10]")
+    done = check("--data-dims", "3072,1", params=head + middle + tail.replace("epsW=0.001", "epsW=0", 1))
+    (row,) = (line for line in done.stdout.splitlines() if line.startswith("  fc10   weights"))
+    assert row.split()[5:] == ["0", "0.9", "0.004"]
+
+
 def test_notes_on_request(check):
     note = (
         "note: net.cfg:12:10: [conv1] filters not a multiple of 16 in each group: "
@@ -147,8 +164,10 @@ def test_the_recipe_that_the_sizes_are_from_is_named(runner):
     assert "1,068,106" in done.stdout
 
 
-def test_a_provider_of_unknown_sizes_leaves_them_to_be_guessed(runner, monkeypatch):
-    monkeypatch.setattr("convnet_cfg.cli.check.IMAGE_SIZES", {})
+def test_a_recipe_without_sizes_leaves_them_to_be_guessed(runner, monkeypatch):
+    recipe = load_recipe("digits")
+    without = replace(recipe, data=replace(recipe.data, values=None))
+    monkeypatch.setattr("convnet_cfg.cli.arguments.load_recipe", lambda path: without)
     assert "--data-dims was not given" in runner.invoke(main, ["check", "digits"]).stderr
 
 
@@ -262,6 +281,14 @@ def test_warnings(check, option, exit_code):
     assert check(*filter(None, [option])).exit_code == exit_code
 
 
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_lenient_and_strict_contradict_each_other(runner, command):
+    for both in (["--lenient", "--strict"], ["--strict", "--lenient"]):
+        done = runner.invoke(main, [command, "digits", *both])
+        assert done.exit_code == 2
+        assert "--lenient and --strict contradict each other" in done.stderr
+
+
 def test_classes(check):
     assert check("--classes", "10").exit_code == 0
     done = check("--classes", "12")
@@ -308,6 +335,18 @@ def test_a_table_on_a_terminal(check, monkeypatch):
     assert "─" in done.stdout
 
 
+@pytest.mark.parametrize("width", [20, 60, 70, 200])
+def test_no_number_is_cut_on_a_narrow_terminal(check, monkeypatch, width):
+    """The original program's names are long, and a cut number is a wrong one."""
+    monkeypatch.setattr("convnet_cfg.cli.output.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    printed = check().stdout
+    words = {"1,945,600", "206,340", "conv1_neuron", "multiply-adds", "weights[0]", "0.004", "20480"}
+    assert words <= set(printed.split())
+    assert "…" not in printed
+    assert ("─" in printed) is (width >= 70)
+
+
 def test_help_lists_the_commands(runner):
     done = runner.invoke(main, ["--help"])
     assert done.exit_code == 0
@@ -318,8 +357,11 @@ def test_version(runner):
     assert runner.invoke(main, ["--version"]).stdout.rstrip().split(" ")[1:2] == ["version"]
 
 
-def test_an_unknown_command(runner):
-    assert runner.invoke(main, ["chekc"]).exit_code == 2
+@pytest.mark.parametrize(("name", "hint"), [("chek", " (did you mean 'check'?)."), ("teach", "."), ("", ".")])
+def test_an_unknown_command(runner, name, hint):
+    done = runner.invoke(main, [name, "digits"])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == f"Error: No such command {name!r}{hint}"
 
 
 def test_every_command_has_its_module():
@@ -337,3 +379,16 @@ def test_the_shim_in_a_checkout():
     )
     assert done.returncode == 2
     assert done.stderr.startswith("there is no file 'nowhere.cfg', and no network of that name comes along;")
+
+
+def test_the_shim_before_anything_is_installed():
+    """-S leaves out where packages are installed."""
+    done = subprocess.run(
+        [sys.executable, "-S", ROOT / "cli.py", "check", "digits"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={},
+    )
+    assert done.returncode == 2
+    assert done.stderr == "click is not installed: `make demo` or `pip install .` installs what is needed\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 
 from tiny_runs import PARAMS, PRINTED_COSTS, log, newest, record
@@ -53,6 +54,63 @@ def test_resuming_with_other_parameters(train, convnet, the_run, tmp_path):
     assert change["params"]["diff"].count("+epsW=0.0001") == 2
 
 
+def test_what_is_new_in_the_parameters_is_said(train, convnet, the_run, tmp_path):
+    train()
+    again = ("train", "-f", the_run())
+    assert f"\nparams     {the_run()}/params.cfg\nrun " in convnet(*again, "--epochs=2").stdout
+    slow = PARAMS.replace("epsW=0.001", "# slower\nepsW=0.0001", 1)
+    (tmp_path / "slow.cfg").write_text(slow.replace("coeff=1", "COEFF = 2"))
+    printed = convnet(*again, "--layer-params=slow.cfg", "--epochs=3").stdout
+    assert (
+        "\nparams     slow.cfg, changed since the run was at work:\n"
+        "           [conv1] epsW: 0.001 -> 0.0001\n"
+        "           [logprob] COEFF: 1 -> 2\n"
+        "run "
+    ) in printed
+
+
+def files(run):
+    return {path.name: path.read_bytes() for path in run.iterdir() if path.name != ".lock"}
+
+
+def test_a_finished_run_says_that_nothing_is_left(train, convnet, the_run):
+    final = re.search(PRINTED_COSTS, train("--epochs=2").stdout.split("final test")[1])[0]
+    before = files(the_run())
+    for epochs in ((), ("--epochs=2",), ("--epochs=1", "--mini=20")):
+        wanted = epochs[0][-1] if epochs else "2"
+        lines = convnet("train", "-f", the_run(), *epochs).stdout.splitlines()
+        assert lines[0] == f"nothing is left to train to epoch {wanted}: batch 2.3 is done"
+        assert lines[1] == f"final test  {final}  (batch 4-5; as tested before)"
+        assert f"  train it further:   convnet-train -f {the_run()} --epochs 3" in lines
+    assert files(the_run()) == before
+
+
+def test_a_final_test_that_is_not_in_the_record_is_made(train, convnet, the_run):
+    """A program that was killed in its final test, and another range."""
+    train()
+    found = record(the_run())
+    (final,) = found.pop("final_tests")
+    (the_run() / "run.json").write_text(json.dumps({**found, "final_tests": []}))
+    printed = convnet("train", "-f", the_run()).stdout
+    assert "nothing is left to train to epoch 1: batch 1.3 is done" in printed
+    assert re.search(r"final test .*\(batch 4-5; \d+\.\d\d s\)", printed)
+    assert record(the_run())["final_tests"] == [final]
+    for _ in range(2):
+        assert "(batch 5; " in convnet("train", "-f", the_run(), "--test-range=5").stdout
+    assert [test["test_batches"] for test in record(the_run())["final_tests"]] == [[4, 5], [5]]
+    assert record(the_run())["changes"] == []
+    convnet("train", "-f", the_run(), "--epochs=2")  # the lock is free again
+
+
+def test_what_was_just_tested_is_not_tested_again(train, the_run):
+    printed = train("--test-freq=3", "--test-one=0").stdout
+    (test, costs), (final, same) = re.findall(rf"( test|final test)  ({PRINTED_COSTS})", printed)
+    assert (test, final, same) == (" test", "final test", costs)
+    assert f"final test  {costs}  (batch 4-5; as tested before)\n" in printed
+    (final,) = record(the_run())["final_tests"]
+    assert final["costs"] == log(the_run())[-1]["costs"]
+
+
 def test_testing_only(train, convnet, the_run):
     """As v1: the first batch of the range unless --test-one=0; all for ten views unless --test-one=1."""
     train()
@@ -75,9 +133,24 @@ def test_the_test_command(train, convnet, the_run):
     assert f"{final}  (batch 4-5;" in printed
     ten = convnet("test", newest(the_run()), "--multiview", "--test-range=5").stdout
     assert re.search(rf"{PRINTED_COSTS}  \(batch 5, 10 views;", ten)
-    assert "Layer 'conv1' weights[0]: " in convnet("test", the_run(), "--log-format=convnet").stdout
+    assert printed.startswith(f"checkpoint {newest(the_run())}\n")
     assert {path.name: path.read_bytes() for path in the_run().iterdir()} == before
     assert "batch 8 missing" in convnet("test", the_run(), "--test-range=8", code=4).stderr
+
+
+def test_each_batch_has_its_line_in_the_form_of_the_original(train, convnet, the_run, golden):
+    train()
+    printed = convnet("test", the_run(), "--log-format=convnet").stdout
+    line = r"batch (\d+): \(\{'logprob': \[(\d+\.\d+), (\d+\.\d+)\]\}, (\d+)\)\n"
+    found = re.findall(line, printed)
+    assert [(batch, cases) for batch, _, _, cases in found] == [("4", "40"), ("5", "40")]
+    order = [printed.index(text) for text in ("batch 5: ", "\n\n====", "Layer 'conv1' weights[0]: ")]
+    assert order == sorted(order)
+    means = re.findall(r"^logprob:  (.*), (.*)$", printed, re.M)
+    sums = [sum(float(test[number]) for test in found) / 80 for number in (1, 2)]
+    assert [tuple(f"{mean:.6f}" for mean in sums)] == means
+    original = (golden / "e2e_cifar" / "test_all_batches.log").read_text()
+    assert len(re.findall(line, original)) == 4
 
 
 def test_ten_views_while_training(train, convnet, the_run):

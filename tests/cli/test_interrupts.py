@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -68,6 +69,13 @@ def test_a_signal_after_a_batch_with_a_test(train, convnet, the_run, data, tmp_p
     assert_same_run(the_run(), train_to_the_end(start(tmp_path, options(data), name="others")))
 
 
+def test_where_it_stopped_is_said_below_the_progress_bar(train, monkeypatch):
+    monkeypatch.setattr(PlainLines, "close", lambda lines: lines.say("bar gone"))
+    signal_after(monkeypatch, "minibatches_done", 1, signal.SIGINT)
+    printed = train(code=130).output
+    assert 0 < printed.index("bar gone") < printed.index("stopped in batch 1.1 after 16 cases")
+
+
 def test_a_signal_in_the_final_test(train, the_run, monkeypatch):
     """Everything is done and saved, but whoever pressed Ctrl-C wants the shell's loop to end too."""
     signal_after(monkeypatch, "tested", 1, signal.SIGINT)
@@ -80,6 +88,24 @@ def test_the_second_signal_ends_at_once(train, the_run, monkeypatch):
     stopped = train(code=130)
     assert "interrupted" in stopped.stderr
     assert newest(the_run()).name == "0.0.safetensors"
+
+
+ANNOUNCE = """
+from convnet_cfg.cli.running import announce_stop
+print("epoch 1/2 batch 3 ----", end="", flush=True)
+announce_stop()
+"""
+
+
+def test_the_answer_to_a_signal_is_not_glued_to_the_progress_bar():
+    terminal, inside = pty.openpty()
+    done = subprocess.run([sys.executable, "-c", ANNOUNCE], stdout=inside, stderr=inside)
+    printed = os.read(terminal, 1000).decode()
+    os.close(inside)
+    os.close(terminal)
+    assert done.returncode == 0
+    assert printed.startswith("epoch 1/2 batch 3 ----\r\x1b[Kstopping: finishing the minibatch")
+    assert printed.endswith("\r\n")
 
 
 def test_handlers_are_put_back():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import count
 
 import numpy as np
@@ -35,6 +36,53 @@ def test_a_provider_in_the_working_directory(convnet, tmp_path, the_run):
     assert "stripes_of_ours.Stripes: train on 1, test on 2" in printed
     assert log(the_run())[0]["cases"] == 30
     convnet("train", "-f", the_run(), "--epochs=2")
+
+
+WITH_OPTIONS = PROVIDER.replace(
+    "    def test_arrays",
+    """    def __init__(self, path=None, *, cases=30, noise=0.1, views=1):
+        self.cases, self.noise = cases, noise
+
+    def test_arrays""",
+).replace(
+    "30, 8, 8, 3), np.float32), rng.integers(0, 10, 30,",
+    "self.cases, 8, 8, 3), np.float32), rng.integers(0, 10, self.cases,",
+)
+
+
+def test_options_of_a_provider_of_ones_own(convnet, tmp_path, the_run):
+    write_pair(tmp_path)
+    (tmp_path / "options_of_mine.py").write_text(WITH_OPTIONS)
+    pair = ("train", "net.cfg", "net.params.cfg", "--data-provider=options_of_mine.Stripes")
+    usual = (*pair, "--train-range=1", "--test-range=2", "--epochs=1")
+    convnet(*usual, "--provider-option=cases=20", "--provider-option", "noise=1")
+    assert log(the_run())[0]["cases"] == 20
+    assert record(the_run())["options"]["provider_options"] == {"cases": 20, "noise": 1.0}
+    convnet("train", "-f", the_run(), "--provider-option=cases=10", "--epochs=2")
+    assert log(the_run())[1]["cases"] == 10
+    assert record(the_run())["options"]["provider_options"] == {"cases": 10, "noise": 1.0}
+    message = convnet(*usual, "--provider-option=casses=20", code=2).stderr
+    assert "takes cases, noise, views, not 'casses' (did you mean 'cases'?)" in message
+    assert (
+        "cases must be an integer" in convnet("test", the_run(), "--provider-option=cases=x", code=2).stderr
+    )
+    convnet("test", the_run(), "--provider-option=cases=5")
+
+
+def test_a_run_finds_its_provider_from_any_directory(convnet, tmp_path, the_run, monkeypatch):
+    write_pair(tmp_path)
+    (tmp_path / "far_away_of_ours.py").write_text(PROVIDER)
+    arguments = ("--data-provider=far_away_of_ours.Stripes", "--train-range=1", "--test-range=2")
+    convnet("train", "net.cfg", "net.params.cfg", *arguments, "--epochs=1")
+    run = the_run()
+    assert record(run)["directory"] == str(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    path = list(sys.path)
+    for command in (("test",), ("train", "--epochs=2", "-f"), ("train", "--test-only=1", "-f")):
+        sys.modules.pop("far_away_of_ours")
+        assert "final test" in convnet(*command, run).stdout
+    assert sys.path == path
 
 
 def test_a_provider_that_fails(convnet, tmp_path, the_run):

@@ -65,6 +65,18 @@ def test_the_stages_and_the_final_test(convnet, recipe, data, the_run):
     assert found["options"]["rate_factor"] == 0.1
 
 
+def test_a_stage_with_a_parameter_file_of_its_own(convnet, recipe, data, the_run, tmp_path):
+    frozen = re.sub("eps(.)=.*", r"eps\1=0", (tmp_path / "net.params.cfg").read_text(), count=2)
+    (tmp_path / "later.params.cfg").write_text(frozen)
+    recipe.write_text(RECIPE.format(accepted=100).replace("rate_factor: 0.1", "params: later"))
+    convnet("reproduce", recipe, "--data", data)
+    assert (the_run() / "params.cfg").read_text() == frozen
+    (change,) = [each for each in record(the_run())["changes"] if "params" in each]
+    assert "+epsW=0" in change["params"]["diff"]
+    convnet("reproduce", recipe, "-f", the_run())
+    assert (the_run() / "params.cfg").read_text() == frozen
+
+
 def test_another_seed(convnet, recipe, data, the_run):
     convnet("reproduce", recipe, "--data", data, "--seed=9", "--save-path=runs")
     assert record(the_run())["options"]["seed"] == 9
@@ -99,6 +111,23 @@ def test_going_on_from_a_checkpoint_of_any_name(convnet, recipe, data, the_run):
     assert re.findall("test error .*", rest) == re.findall("test error .*", whole) != []
 
 
+def test_a_run_with_parameters_of_its_own_is_remarked_upon(convnet, recipe, data, the_run):
+    convnet("reproduce", recipe, "--data", data)
+    params = the_run() / "params.cfg"
+    params.write_text("# faster\n" + params.read_text())
+    assert "not as the recipe has it" not in convnet("reproduce", recipe, "-f", the_run()).stderr
+    params.write_text(params.read_text().replace("epsB=0.002", "epsB=0.003", 1))
+    done = convnet("reproduce", recipe, "-f", the_run())
+    assert f"note: {params} is not as the recipe has it: [conv1] epsB: 0.002 -> 0.003\n" in done.stderr
+
+
+def test_a_finished_recipe_leaves_no_second_record_of_one_test(convnet, recipe, data, the_run):
+    convnet("reproduce", recipe, "--data", data)
+    before = record(the_run())["final_tests"]
+    convnet("reproduce", recipe, "-f", the_run())
+    assert record(the_run())["final_tests"] == before
+
+
 def test_a_run_of_something_else(convnet, recipe, data, the_run, tmp_path):
     convnet("reproduce", recipe, "--data", data)
     before = {path.name: path.read_bytes() for path in the_run().iterdir()}
@@ -120,7 +149,8 @@ def test_a_run_of_something_else(convnet, recipe, data, the_run, tmp_path):
 
 
 def test_what_is_wrong_with_a_recipe(convnet, recipe, tmp_path):
-    assert "needs a data path" in convnet("reproduce", recipe, code=2).stderr
+    where = "where the batches for provider 'cifar-cropped' are"
+    assert convnet("reproduce", recipe, code=2).stderr == f"--data is missing: {where}\n"
     assert "no such folder" in convnet("reproduce", recipe, "--data=nowhere", code=4).stderr
     assert "there is no file 'unknown'" in convnet("reproduce", "unknown", code=2).stderr
     recipe.write_text(RECIPE.format(accepted=100).replace("minibatch", "minbatch"))

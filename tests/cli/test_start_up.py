@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -26,6 +27,7 @@ USUAL = ["--data-provider=cifar-cropped", "--crop-border=1", "--train-range=1-3"
         (["train", "--help"], 0),
         (["test", "--help"], 0),
         (["reproduce", "--help"], 0),
+        (["list"], 0),
         (["train", "net.cfg", "net.params.cfg", "--epochs=x"], 2),
         (["train", "nowhere.cfg", "net.params.cfg"], 2),
         (["train", "net.cfg", "bad.params.cfg", "--data-path=DATA", *USUAL], 3),
@@ -46,3 +48,20 @@ def test_no_tensorflow(tmp_path, data, arguments, code):
     )
     assert done.stdout.splitlines()[-1] == f"left with {code}", done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_another_backend_of_keras_does_not_matter(tmp_path, data):
+    """Neither what the environment names nor what keras.json names has to be installed."""
+    write_pair(tmp_path)
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / ".keras" / "keras.json").write_text('{"backend": "jax", "floatx": "float32"}')
+    arguments = ["net.cfg", "net.params.cfg", f"--data-path={data}", *USUAL, "--epochs=1"]
+    program = [sys.executable, "-c", "from convnet_cfg.cli import train_main; train_main()", *arguments]
+    for backend in ({"KERAS_BACKEND": "jax"}, {}):
+        environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | {
+            "KERAS_HOME": str(tmp_path / ".keras"),
+            **backend,
+        }
+        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert "final test" in done.stdout

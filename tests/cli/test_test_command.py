@@ -43,6 +43,13 @@ def test_the_run_has_its_own_parameters(convnet, trained, tmp_path, command):
     assert result(convnet("test", trained).stdout) != expected
 
 
+def test_several_views_of_a_provider_that_has_one(convnet, train, the_run):
+    """The message names no option of another command."""
+    train("--data-provider=cifar", "--crop-border=0")
+    message = convnet("test", the_run(), "--multiview", code=2).stderr
+    assert message == ("data provider 'cifar' has one view of each case only, unless it has an inner size\n")
+
+
 def test_nothing_in_the_run_changes(convnet, trained):
     before = {path.name: path.read_bytes() for path in trained.iterdir()}
     convnet("test", trained, "--multiview", "--test-range=5")

@@ -7,7 +7,8 @@ import re
 import shutil
 
 import pytest
-from tiny_runs import PARAMS, newest, record, write_pair
+from click.testing import CliRunner
+from tiny_runs import FLAT_LAYERS, FLAT_PARAMS, LAYERS, PARAMS, newest, record, write_pair
 
 from convnet_cfg.cli.arguments import OldStyleCommand, normalized
 from convnet_cfg.cli.train import train as train_command
@@ -90,6 +91,28 @@ def test_abbreviated_options(given, meant):
     assert meant.items() <= values.items()
 
 
+def test_the_version():
+    result = CliRunner().invoke(train_command, ["--version"], prog_name="convnet-train")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("convnet-train, version ")
+
+
+def test_no_default_of_a_switch_is_a_truth_value():
+    assert "True" not in CliRunner().invoke(train_command, ["--help"]).stdout
+
+
+def test_what_is_said_before_a_check_of_gradients(convnet, tmp_path, monkeypatch):
+    monkeypatch.setattr("convnet_cfg.cli.running.check_gradients", lambda prepared, verbose: 0)
+    (tmp_path / "net.cfg").write_text(FLAT_LAYERS)
+    (tmp_path / "net.params.cfg").write_text(FLAT_PARAMS)
+    lines = convnet("train", "net.cfg", "net.params.cfg", "--check-grads", "--data-provider=dummy-cn-192")
+    assert lines.stdout.splitlines() == [
+        "network    5 layers, 1,930 parameters; cuda-convnet",
+        "data       dummy-cn-192: first cases of batch 1",
+        "check      of every gradient, by finite differences; seed 0",
+    ]
+
+
 def test_switches():
     assert normalized(["--test-one", "0", "--check-grads", "a"]) == [
         "--test-one",
@@ -137,24 +160,44 @@ def test_usage_errors(train, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        ([], "LAYERS is missing"),
-        (["net.cfg"], "PARAMS is missing"),
-        (["net.cfg", "net.params.cfg"], "--data-provider is missing"),
-        (["net.cfg", "net.params.cfg", "--data-provider=digits"], "--train-range is missing"),
-        (
-            ["net.cfg", "net.params.cfg", "--data-provider=digits", "--train-range=1"],
-            "--test-range is missing",
-        ),
-        (["no.cfg", "net.params.cfg"], "there is no file 'no.cfg'"),
+        ([], "LAYERS PARAMS --data-provider --train-range --test-range"),
+        (["--check-grads"], "LAYERS PARAMS --data-provider"),
+        (["--data-provider="], "LAYERS PARAMS --data-path --train-range --test-range"),
+        (["net.cfg"], "PARAMS --data-provider --train-range --test-range"),
+        (["net.cfg", "--data-provider=cifar"], "PARAMS --data-path --train-range --test-range"),
+        (["net.cfg", "net.params.cfg", "--data-provider=cifar"], "--data-path --train-range --test-range"),
+        (["net.cfg", "net.params.cfg", "--data-provider=digits"], "--train-range --test-range"),
+        (["net.cfg", "net.params.cfg", "--data-provider=dummy-cn-9", "--train-range=1"], "--test-range"),
+        (["cifar10-80sec"], "--data-path"),
     ],
 )
-def test_what_is_missing(convnet, tmp_path, arguments, missing):
+def test_all_that_is_missing_is_said_at_once(convnet, tmp_path, arguments, missing):
     write_pair(tmp_path)
-    assert missing in convnet("train", *arguments, code=2).stderr
+    lines = convnet("train", *arguments, code=2).stderr.splitlines()
+    assert [line.partition(" is missing: ")[0] for line in lines] == missing.split()
+
+
+def test_files_that_are_not_there(convnet, tmp_path):
+    write_pair(tmp_path)
+    assert "there is no file 'no.cfg'" in convnet("train", "no.cfg", "net.params.cfg", code=2).stderr
 
 
 def test_no_data_path(train):
-    assert "needs a data path" in train("--data-path=", code=2).stderr
+    assert train("--data-path=", code=2).stderr == "--data-path is missing: where the data batches are\n"
+
+
+def test_a_data_path_for_a_provider_without_one(convnet, tmp_path, the_run):
+    (tmp_path / "net.cfg").write_text(LAYERS.replace("channels=3", "channels=1"))
+    (tmp_path / "net.params.cfg").write_text(PARAMS)
+    options = ("--data-provider=digits", "--train-range=1", "--test-range=4", "--epochs=1")
+    done = convnet("train", "net.cfg", "net.params.cfg", *options, "--data-path=/nowhere")
+    note = "note: no effect: the data path (data provider 'digits' needs none)\n"
+    assert note in done.stderr
+    assert "data       digits: train on 1, test on 4\n" in done.stdout
+    assert record(the_run())["options"]["data_path"] is None
+    assert note in convnet("test", the_run(), "--data-path=elsewhere").stderr
+    message = convnet("train", "-f", the_run(), "--data-provider=cifar", code=2).stderr
+    assert message == "--data-path is missing: data provider 'cifar' reads its batches there\n"
 
 
 def test_the_provider_that_the_data_ask_for(train, convnet, data, tmp_path, the_run):

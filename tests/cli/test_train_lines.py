@@ -106,7 +106,8 @@ def test_a_progress_bar_on_a_terminal():
 
 def test_words_for_batches_and_costs():
     assert [batch_list(numbers) for numbers in ((1, 2, 3), (6,))] == ["1-3", "6"]
-    result = Result("train", Position(1, 2), {"logprob": (1.5, 0.25), "other": (2.0,)}, 10)
+    costs = {"logprob": (1.5, 0.25), "other": (2.0,)}
+    result = Result("train", Position(1, 2), costs, 10, columns={"logprob": ("error",)})
     assert cost_text(result) == "logprob 1.5000, error 25.00%, other 2.0000"
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from convnet_cfg.data import open_provider
-from convnet_cfg.data.images import ten_views
+from convnet_cfg.data.images import nine_views, ten_views
 from convnet_cfg.errors import DataError, UsageError
 
 
@@ -14,6 +14,14 @@ from convnet_cfg.errors import DataError, UsageError
 def original(tiny):
     """What the original providers returned."""
     return json.loads((tiny / "providers-v1.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def second(tiny):
+    """What cuda-convnet2's provider returned: 24 x 24 pixels, scalar mean -1."""
+    found = json.loads((tiny / "providers-v2.json").read_text())
+    start = "v2 cifar inner 24 scalar_mean -1 "
+    return {name.removeprefix(start): value for name, value in found.items() if name.startswith(start)}
 
 
 def assert_same(matrix, expected):
@@ -79,7 +87,72 @@ def test_ten_views_as_the_original(tiny, original):
     assert sums == pytest.approx(original["cifar-cropped multiview per-view sums"], abs=1e-6)
 
 
+def test_inner_crops_as_the_second_original(tiny, second):
+    provider = open_provider("cifar", tiny, inner_size=24)
+    assert provider.shapes == ((24, 24, 3), (1,))
+    images, labels, draws = provider.training_arrays(1, np.random.default_rng(0))
+    assert (images.dtype, draws.shape) == (np.uint8, (60, 3))
+    matrices = provider.prepare_training((images, labels, legacy_draws(60, 4)))
+    for matrix, part in zip(matrices, second["train batch 1 numpy legacy seed 5"], strict=True):
+        assert_same(matrix, part)
+    for matrix, part in zip(
+        provider.prepare_test(provider.test_arrays(6)), second["test batch 6"], strict=True
+    ):
+        assert_same(matrix, part)
+
+
+def test_nine_views_as_the_second_original(tiny, second):
+    provider = open_provider("cifar", tiny, inner_size=24, test_views=9)
+    arrays = provider.test_arrays(6)
+    views = [provider.prepare_test(arrays, view=view) for view in range(provider.views)]
+    matrices = [tf.concat(parts, axis=0) for parts in zip(*views, strict=True)]
+    for matrix, part in zip(matrices, second["test batch 6 multiview"], strict=True):
+        assert_same(matrix, part)
+    sums = [np.asarray(images).sum(dtype=np.float64) for images, _ in views]
+    assert sums == pytest.approx(second["test batch 6 multiview per-view sums"], abs=1e-6)
+
+
+def test_the_scalar_mean_is_subtracted_too(make_folder):
+    folder = make_folder()
+    whole = open_provider("cifar", folder)
+    images = np.asarray(whole.prepare_test(whole.test_arrays(1))[0])
+    for options, shift in [({}, 1), ({"scalar_mean": 0.0}, 0), ({"scalar_mean": 2.5}, -2.5)]:
+        provider = open_provider("cifar", folder, inner_size=8, **options)
+        found = provider.prepare_test(provider.test_arrays(1))[0]
+        assert np.allclose(found, images[:, 2:10, 2:10] + shift, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"inner_size": 0}, {"inner_size": 12}, {"scalar_mean": -1.0}])
+def test_whole_images_of_the_second_original_are_still_flipped(make_folder, options):
+    provider = open_provider("cifar", make_folder(), **options)
+    assert provider.shapes == ((12, 12, 3), (1,))
+    images, labels, draws = provider.training_arrays(1, np.random.default_rng(0))
+    assert draws[:, :2].max() == 0
+    assert set(draws[:, 2]) == {0, 1}
+    found = np.asarray(provider.prepare_training((images, labels, draws))[0])
+    for crop, image, (_, _, flip) in zip(found, images, draws, strict=True):
+        pixels = image[:, ::-1] if flip else image
+        assert np.array_equal(crop, pixels.astype(np.float32) + 1 - provider.source.mean)
+
+
+def test_an_odd_border(make_folder):
+    """Of 12 - 7 pixels, two are the border on each side: crops start at 0 to 4, the centre at 2."""
+    provider = open_provider("cifar", make_folder(cases=400), inner_size=7, test_views=9)
+    images, labels, draws = provider.training_arrays(1, np.random.default_rng(0))
+    assert (draws[:, :2].min(), draws[:, :2].max()) == (0, 4)
+    mean = provider.source.mean[2:9, 2:9]
+    centre = provider.prepare_test((images, labels))[0]
+    assert np.array_equal(centre, images[:, 2:9, 2:9].astype(np.float32) + 1 - mean)
+    last = provider.prepare_test((images, labels), view=8)[0]
+    assert np.array_equal(last, images[:, 4:11, 4:11].astype(np.float32) + 1 - mean)
+
+
 def test_the_order_of_the_views():
+    assert nine_views(4).tolist() == [
+        *([0, 0, 0], [0, 4, 0], [0, 8, 0]),
+        *([4, 0, 0], [4, 4, 0], [4, 8, 0]),
+        *([8, 0, 0], [8, 4, 0], [8, 8, 0]),
+    ]
     assert ten_views(4).tolist() == [
         *([0, 0, 0], [0, 8, 0], [4, 4, 0], [8, 0, 0], [8, 8, 0]),
         *([0, 0, 1], [0, 8, 1], [4, 4, 1], [8, 0, 1], [8, 8, 1]),
@@ -153,6 +226,24 @@ def test_the_view_may_be_a_tensor(make_folder):
 
     for view in range(10):
         assert np.array_equal(images_of(tf.constant(view)), provider.prepare_test(arrays, view=view)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"inner_size": 13}, "inner size must be from 0 to 12 for images of 12 x 12, got 13"),
+        ({"inner_size": -1}, "inner size must be from 0 to 12 for images of 12 x 12, got -1"),
+        ({"inner_size": 8, "test_views": 10}, "test views must be 1 or 9, got 10"),
+        (
+            {"test_views": 9},
+            "data provider 'cifar' has one view of each case only, unless it has an inner size",
+        ),
+    ],
+)
+def test_wrong_inner_options(make_folder, options, expected):
+    with pytest.raises(UsageError) as error:
+        open_provider("cifar", make_folder(), **options)
+    assert str(error.value) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,24 @@ import textwrap
 import numpy as np
 import pytest
 
-from convnet_cfg.data import REGISTRY, DataProvider, open_provider, register
+from convnet_cfg.data import (
+    REGISTRY,
+    DataProvider,
+    needs_path,
+    open_provider,
+    read_options,
+    register,
+    takes_path,
+)
 from convnet_cfg.errors import DataError, UsageError
 
 LIST = """
-  cifar            images of a batch directory, mean subtracted
+  cifar            images of a batch directory, mean subtracted; with an inner size, crops
   cifar-cropped    the same in crops: random ones and flips to train, the centre or 10 views to test
+  image            batches of JPEG strings: random crops and flips to train, the centre or 10 views to test
   digits           scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path
   dummy-cn-n       512 random cases of n values, labels 0 to 9; needs no data path
+  dummy-labeled-n  7 random cases of n values, always the same; needs no data path
   module.Class     a DataProvider class of your own"""
 
 
@@ -41,7 +51,7 @@ def empty_place():
         ("cifar-croped", " (did you mean 'cifar-cropped'?)"),
         ("dummy-cm-192", " (did you mean 'dummy-cn-n'?)"),
         ("dummy-cn", " (did you mean 'dummy-cn-n'?)"),
-        ("dummy-labeled-192", ""),
+        ("dummy-labelled-192", " (did you mean 'dummy-labeled-n'?)"),
         ("dummy-cn-0", " (did you mean 'dummy-cn-n'?)"),
         ("labeled-memory", ""),
         ("", ""),
@@ -51,7 +61,7 @@ def test_unknown_name(name, guess):
     assert usage_error(name) == f"no data provider {name!r}{guess}; there are{LIST}"
 
 
-@pytest.mark.parametrize("name", ["cifar", "cifar-cropped"])
+@pytest.mark.parametrize("name", ["cifar", "cifar-cropped", "image"])
 def test_no_path(name):
     assert usage_error(name) == f"data provider {name!r} needs a data path"
 
@@ -61,10 +71,79 @@ def test_unknown_option(tmp_path):
         "data provider 'cifar-cropped' takes crop_border, test_views, "
         "not 'crop_boarder' (did you mean 'crop_border'?)"
     )
-    assert (
-        usage_error("cifar", tmp_path, crop_border=4)
-        == "data provider 'cifar' takes no options, not 'crop_border'"
+    assert usage_error("cifar", tmp_path, crop_border=4) == (
+        "data provider 'cifar' takes inner_size, scalar_mean, test_views, not 'crop_border'"
     )
+    assert usage_error("digits", inner_size=4) == (
+        "data provider 'digits' takes no options, not 'inner_size'"
+    )
+
+
+OPTIONS = """
+from convnet_cfg.data import DataProvider
+
+class Own(DataProvider):
+    def __init__(self, path=None, *, noise=0.1, cases=3, flip=False, kind="plain", other=None, needed):
+        self.given = noise, cases, flip, kind, other, needed
+
+class Pathless(DataProvider):
+    def __init__(self, *, noise=0.1):
+        self.noise = noise
+
+class Needing(DataProvider):
+    def __init__(self, path, *, noise=0.1):
+        self.noise = noise
+"""
+
+
+@pytest.fixture
+def own_options(tmp_path, monkeypatch):
+    """Return the name of a provider with options of every kind."""
+    (tmp_path / "options_of_ours.py").write_text(OPTIONS)
+    monkeypatch.chdir(tmp_path)
+    return "options_of_ours.Own"
+
+
+def test_options_are_read_by_their_defaults(own_options):
+    given = ["noise=1", "cases=7", "flip=yes", "kind=1", "other=2", "needed=0.5"]
+    expected = {"noise": 1.0, "cases": 7, "flip": True, "kind": "1", "other": 2, "needed": 0.5}
+    found = read_options(own_options, given)
+    assert found == expected
+    assert [type(value) for value in found.values()] == [type(value) for value in expected.values()]
+    assert open_provider(own_options, None, **found).given == tuple(expected.values())
+    assert read_options(own_options, ["other=a=b", "needed=x", "noise=2", "noise=3"]) == {
+        "other": "a=b",
+        "needed": "x",
+        "noise": 3.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("noise", "an option of a data provider must be NAME=VALUE, got 'noise'"),
+        ("nois=1", "takes noise, cases, flip, kind, other, needed, not 'nois' (did you mean 'noise'?)"),
+        ("path=x", "not 'path'"),
+        ("noise=loud", "data provider 'options_of_ours.Own': noise must be a number, got 'loud'"),
+        ("noise=nan", "noise must be a number, got 'nan'"),
+        ("cases=1.5", "cases must be an integer, got '1.5'"),
+        ("flip=2", "flip must be 1, yes, true, on, 0, no, false or off, got '2'"),
+    ],
+)
+def test_options_that_cannot_be_read(own_options, text, message):
+    with pytest.raises(UsageError) as error:
+        read_options(own_options, [text])
+    assert message in str(error.value)
+
+
+def test_who_needs_a_path(own_options):
+    needed = {name: needs_path(name) for name in ("cifar", "cifar-cropped", "digits", "dummy-cn-9")}
+    assert needed == {"cifar": True, "cifar-cropped": True, "digits": False, "dummy-cn-9": False}
+    assert [takes_path(name) for name in needed] == [True, True, False, False]
+    own = [own_options, "options_of_ours.Pathless", "options_of_ours.Needing"]
+    assert [takes_path(name) for name in own] == [True, False, True]
+    assert [needs_path(name) for name in own] == [False, False, True]
+    assert open_provider("options_of_ours.Pathless", "/somewhere").noise == 0.1
 
 
 class LegacyDraws:
@@ -86,6 +165,31 @@ def test_dummy_as_the_original(tiny):
     assert provider.num_classes == 10
     matrices = provider.prepare_training(provider.training_arrays(1, LegacyDraws()))
     expected = json.loads((tiny / "providers-v1.json").read_text())["dummy-cn-192, numpy legacy seed 5"][2]
+    assert_same(matrices, expected)
+
+
+def test_repeated_cases_as_the_second_original(tiny):
+    provider = open_provider("dummy-labeled-192")
+    assert provider.shapes == ((192,), (1,))
+    assert provider.num_classes == 10
+    matrices = provider.prepare_training(provider.draw(LegacyDraws()))
+    expected = json.loads((tiny / "providers-v2.json").read_text())[
+        "v2 dummy-labeled-192, numpy legacy seed 5"
+    ]
+    assert_same(matrices, expected[2])
+
+
+def test_repeated_cases_are_always_the_same():
+    first, other = (open_provider("dummy-labeled-12", "ignored") for _ in range(2))
+    first.check_range(range(100))
+    arrays = first.training_arrays(3, np.random.default_rng(7))
+    for again in (first.test_arrays(1), other.training_arrays(2, np.random.default_rng(8))):
+        for array, same in zip(arrays, again, strict=True):
+            assert np.array_equal(array, same)
+
+
+def assert_same(matrices, expected):
+    """Compare (cases, values) matrices with the original's (values, cases): shape, sums, elements."""
     for matrix, part in zip(matrices, expected, strict=True):
         matrix = np.asarray(matrix).T
         assert list(matrix.shape) == part["shape"]

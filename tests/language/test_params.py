@@ -3,7 +3,7 @@
 import pytest
 
 from convnet_cfg.errors import ConfigError, Severity
-from convnet_cfg.language import refused_decay
+from convnet_cfg.language import load_network, refused_decay
 from convnet_cfg.language.params import UpdateRule
 from convnet_cfg.language.schedules import Schedule
 
@@ -67,11 +67,9 @@ def test_defaults_that_no_layer_has_are_reported_once_and_at_their_place(load):
     with pytest.raises(ConfigError) as error:
         load(NET + "[DEFAULT]\ntipe=fc\ninitB=1\nepsW=1\n", text, mode="strict")
     assert [str(problem) for problem in error.value.problems] == [
-        "net.cfg:15:1: [DEFAULT] unknown key 'tipe' (did you mean 'type'?) "
-        "(the original ignored it: --lenient does the same)",
-        "net.cfg:17:1: [DEFAULT] key 'epsW' belongs in the other file "
-        "(the original ignored it: --lenient does the same)",
-        "net.params.cfg:3:1: [DEFAULT] unknown key 'epsQQ', ignored",
+        "net.cfg:15:1: [DEFAULT] unknown key 'tipe' (did you mean 'type'?) (the original ignored it)",
+        "net.cfg:17:1: [DEFAULT] key 'epsW' belongs in the other file (the original ignored it)",
+        "net.params.cfg:3:1: [DEFAULT] unknown key 'epsQQ' (the original ignored it)",
     ]
 
 
@@ -91,6 +89,8 @@ def test_a_decay_that_divides_by_nothing_is_refused(load, problems):
     params = PARAMS.replace("momW=0.9,0.8", "momW=1,1.5")
     assert refused_decay(load(NET, params), "decoupled") == []
     assert problems(NET, params + "decay=decoupled-matched\nwhatever=1\nepsBB=1\n") == [
+        "momW is usually from 0 to below 1, got 1: updates never fade",
+        "momW is usually from 0 to below 1, got 1.5: updates never fade",
         "momW must be < 1, got 1: decay 'decoupled-matched' divides by 1 - momentum",
         "momW must be < 1, got 1.5: decay 'decoupled-matched' divides by 1 - momentum",
         "unknown key 'whatever', ignored",
@@ -149,3 +149,63 @@ def test_how_strictly_files_are_read(load, name):
         else:
             with pytest.raises(ConfigError):
                 load(NET, params, mode=mode)
+
+
+KEYS = PARAMS + "whatever=1\nepsBB=1\noutputs=1\n"
+
+
+@pytest.mark.parametrize(
+    ("mode", "endings"),
+    [
+        ("lenient", [", ignored"] * 3),
+        ("default", [", ignored", *[" (the original ignored it: --lenient does the same)"] * 2]),
+        ("strict", [" (the original ignored it)"] * 3),
+    ],
+)
+def test_what_is_said_of_an_ignored_key_fits_the_mode(load, mode, endings):
+    try:
+        found = load(NET, KEYS, mode=mode).remarks
+    except ConfigError as error:
+        found = error.problems
+    assert [problem.message for problem in found] == [
+        f"unknown key 'whatever'{endings[0]}",
+        f"unknown key 'epsBB' (did you mean 'epsB'?){endings[1]}",
+        f"key 'outputs' belongs in the other file{endings[2]}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("momB=0.7", "momB=1"), "momB is usually from 0 to below 1, got 1: updates never fade"),
+        (
+            ("momW=0.9,0.8", "momW=0.9,-0.8"),
+            "momW is usually from 0 to below 1, got -0.8: updates change their sign each time",
+        ),
+        (("wc=0.01,0", "wc=-0.01,0"), "wc is usually 0 or above, got -0.01: weights grow"),
+    ],
+)
+def test_values_that_no_training_gets_on_with(load, change, message):
+    assert [problem.message for problem in load(NET, PARAMS.replace(*change)).remarks] == [message]
+
+
+def test_a_network_that_is_frozen_as_a_whole(load):
+    frozen = PARAMS.replace("EPSW=0.1,0.2", "EPSW=0,-1").replace("epsB=0.3", "epsB=0")
+    assert [problem.line for problem in load(NET, frozen).remarks] == [
+        "warning: net.params.cfg:1:1: every learning rate is 0 or below: nothing will be trained"
+    ]
+    assert load(NET, PARAMS.replace("EPSW=0.1,0.2", "EPSW=0,0")).remarks == ()
+
+
+def test_swapped_files(problems):
+    assert problems(PARAMS, NET) == [
+        "no layer has a type here, but there are types in net.params.cfg: are the two files swapped?"
+    ]
+
+
+def test_one_file_given_twice(tmp_path):
+    for name in ("net.cfg", "net.params.cfg"):
+        (tmp_path / name).write_text(NET)
+    (tmp_path / "link.cfg").symlink_to(tmp_path / "net.cfg")
+    with pytest.raises(ConfigError, match=r"net.cfg:1:1: this file is given twice"):
+        load_network(tmp_path / "net.cfg", tmp_path / "link.cfg", data_dims=(3072, 1))

@@ -17,6 +17,7 @@ WINDOWS = [
     (nn.Window(3, 2, 0, 2), 6),
     (nn.Window(3, 2, 3, 2), 4),
     (nn.Window(2, 3, 0, 1), 7),
+    (nn.Window(3, 9, 0, 2), 6),  # the second window sees nothing
     (nn.Window(1, 1, 0, 4, 2), 3),
     (nn.Window(3, 1, 1, 4, 2), 4),
     (nn.Window(3, 2, 1, 4, 2, 2, (2, 0, 3, 1)), 5),

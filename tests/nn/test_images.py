@@ -154,3 +154,10 @@ def test_configuration(layer):
     again = type(layer).from_config(layer.get_config())
     x = np.abs(normal(2, 8, 8, 3)).astype(np.float32)
     np.testing.assert_array_equal(again(x), layer(x))
+
+
+@pytest.mark.parametrize(("side", "target", "first"), [(9, 5, 2), (8, 5, 1), (6, 6, 0)])
+def test_random_scale_may_cut_out_the_centre_in_tests(side, target, first):
+    image = normal(2, side, side, 3)
+    found = nn.RandomScale(2.0, target, crops=True, dtype="float64")(tf.constant(image))
+    np.testing.assert_array_equal(found, image[:, first : first + target, first : first + target])

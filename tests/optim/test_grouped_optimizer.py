@@ -352,10 +352,24 @@ def test_constraints_and_sparse_gradients(compiled):
     np.testing.assert_allclose(table.numpy(), expected / np.sqrt((expected**2).sum(0)), rtol=1e-6)
 
 
-def test_a_strategy_is_refused():
+def test_a_step_inside_of_a_strategys_run_is_refused():
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
-    with strategy.scope(), pytest.raises(NotImplementedError, match=r"tf\.distribute"):
-        single()
+    with strategy.scope():
+        w, optimizer = single()
+        with pytest.raises(NotImplementedError, match=r"tf\.distribute"):
+            strategy.run(lambda: optimizer.apply([tf.ones(2)], [w]))
+
+
+def test_a_step_in_the_scope_of_a_strategy_is_the_step_without_it():
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        w, optimizer = single(momentum=0.9, weight_decay=0.1)
+        for _ in range(3):
+            optimizer.apply([gradient_of(w.value)], [w])
+    plain, alone = single(momentum=0.9, weight_decay=0.1)
+    for _ in range(3):
+        alone.apply([gradient_of(plain.value)], [plain])
+    np.testing.assert_array_equal(w.numpy(), plain.numpy())
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "xla"])

@@ -107,6 +107,16 @@ def test_no_run_directory(run, tmp_path):
         prepare_again(run, {})
 
 
+def test_a_checkpoint_that_is_not_there(run):
+    with pytest.raises(CheckpointError, match=r"/net__\S+ has no checkpoint 2.1.safetensors: there is 1.3"):
+        prepare_again(run / "2.1.safetensors", {})
+    (run / "1.1.safetensors").write_bytes(newest(run).read_bytes())
+    with pytest.raises(CheckpointError, match=r"there are 1.1.safetensors and 1.3.safetensors$"):
+        prepare_again(run / "2.1.safetensors", {})
+    with pytest.raises(CheckpointError, match="is not a run directory"):
+        prepare_again(run.parent / "2.1.safetensors", {})
+
+
 def test_a_log_that_lost_lines(run):
     damage(run, "log.jsonl", lambda content: content[:-10])
     with pytest.raises(

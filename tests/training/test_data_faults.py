@@ -148,7 +148,7 @@ def test_what_a_provider_must_not_deliver(flat_pair, monkeypatch, delivered, mes
     ("name", "message"),
     [
         ("Shapeless", "does not say its shapes"),
-        ("Fussy", "cannot be opened: TypeError"),
+        ("Fussy", "cannot be opened: RuntimeError: not today"),
         ("Missing", "cannot import"),
     ],
 )

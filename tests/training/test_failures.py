@@ -114,7 +114,7 @@ def test_a_full_disk(flat_pair, data, small_disk):
     assert message.startswith(f"cannot write checkpoint {run}/0.0.safetensors: ")
     assert "No space left" in message
     assert list(run.glob("*.safetensors")) == []
-    assert list(run.glob(".*")) == []
+    assert list(run.glob(".*")) == [run / ".lock"]
 
 
 def test_a_disk_that_fills_up_while_training(flat_pair, data, small_disk):
@@ -133,7 +133,7 @@ def test_a_disk_that_fills_up_while_training(flat_pair, data, small_disk):
     assert newest(train(resume(run))).name == "2.3.safetensors"
 
 
-@pytest.mark.parametrize("step", ["save_file", "sync", "os.replace"])
+@pytest.mark.parametrize("step", ["save", "write_synced", "os.replace"])
 def test_a_checkpoint_that_replaces_another(tmp_path, monkeypatch, step):
     """Whatever fails while it is written, the old one of that name is still there, and nothing else."""
     path = tmp_path / "1.2.safetensors"
@@ -148,6 +148,16 @@ def test_a_checkpoint_that_replaces_another(tmp_path, monkeypatch, step):
         write_checkpoint(path, {"weight": np.ones(3, np.float32)}, {})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_who_may_read_a_checkpoint_is_for_the_umask_to_say(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_checkpoint(tmp_path / "1.2.safetensors", {"weight": np.zeros(3, np.float32)}, {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "1.2.safetensors").stat().st_mode & 0o777 == mode
 
 
 def test_a_log_that_cannot_be_written(flat_pair, data):

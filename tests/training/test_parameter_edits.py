@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_runs import FLAT_PARAMS, arrays, flat_options, record, resume, start, train
+from tiny_runs import (
+    FLAT_PARAMS,
+    PARAMS,
+    arrays,
+    flat_options,
+    options,
+    record,
+    resume,
+    start,
+    train,
+    write_pair,
+)
 
 from convnet_cfg.errors import CheckpointError, ConfigError, UsageError
 from convnet_cfg.training.setup import prepare_again
@@ -111,6 +122,20 @@ def test_an_edited_definition_is_refused(run):
     (run / "layers.cfg").write_text((run / "layers.cfg").read_text() + "\n# a comment\n")
     with pytest.raises(CheckpointError, match="was changed since the run began"):
         prepare_again(run, {})
+
+
+@pytest.mark.parametrize(("before", "now"), [("dropout=0.5", ""), ("wc=0.004", "wc=0.004\ndropout=0.2")])
+def test_dropout_that_comes_or_goes(tmp_path, data, before, now):
+    """The weights are still those of the network; masks of a layer that had none begin anew."""
+    write_pair(tmp_path, params=PARAMS if "dropout" in before else PARAMS.replace("dropout=0.5\n", ""))
+    run = train(start(tmp_path, options(data, epochs=1)))
+    weights = arrays(run)
+    (run / "params.cfg").write_text((run / "params.cfg").read_text().replace(before, now))
+    session = resume(run, epochs=2)
+    for name in ("conv1/kernel", "fc10/bias/velocity"):
+        np.testing.assert_array_equal(session._state_arrays()[name], weights[name])
+    train(session)
+    assert ("conv1/dropout/state" in arrays(run)) is ("dropout" in now)
 
 
 def test_the_rate_at_the_start_is_kept_for_the_schedule(run, flat_pair):

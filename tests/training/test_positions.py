@@ -43,11 +43,23 @@ def test_order():
         ("3.5+64", (4, 5), (3, 5)),
         ("3.2", (4, 5), (3, 4)),
         ("3.2+64", (4, 5), (3, 4)),
+        ("3.2", (1, 3), (3, 3)),
+        ("3.3", (1, 2), (4, 1)),
+        ("3.3+64", (1, 2), (4, 1)),
         ("3.6", (6,), (4, 6)),
     ],
 )
 def test_the_next_batch(done, batches, following):
     assert Position.parse(done).next_batch(batches) == following
+
+
+def test_positions_only_grow():
+    batches = (1, 2, 3, 4)
+    ranges = [batches[first:last] for first in range(4) for last in range(first + 1, 5)]
+    for done in ("0.0", *(f"2.{number}{part}" for number in batches for part in ("", "+8"))):
+        position = Position.parse(done)
+        for following in ranges:
+            assert Position(*position.next_batch(following)).order > position.order
 
 
 def test_how_many_batches_are_done():

@@ -6,6 +6,7 @@ import pytest
 from tiny_runs import StopAfter, assert_same_run, log, newest, options, resume, start, train, write_pair
 
 from convnet_cfg.training.checkpoints import read_checkpoint
+from convnet_cfg.training.run_directory import RunDirectory
 from convnet_cfg.training.session import Interrupted
 
 
@@ -119,6 +120,20 @@ def test_the_range_may_change_within_a_batch(pair, data):
     lines = [(line["epoch"], line["batch"]) for line in log(run) if line["kind"] == "train"]
     assert lines == [(1, 2), (1, 3)]
     assert newest(run).name == "1.3.safetensors"
+
+
+def test_the_newest_checkpoint_is_the_last_one_written(pair, data):
+    """Also after another range: what was trained stays, and training goes on from it."""
+    run = train(start(pair, options(data, epochs=2, test_freq=1, max_filesize=100)))
+    before = {path.name: path.read_bytes() for path in run.glob("*.safetensors")}
+    train(resume(run, train_range=(1,), epochs=2))
+    assert {path.name: path.read_bytes() for path in run.glob("*.safetensors")} == before
+    train(resume(run, epochs=3))
+    train(resume(run, train_range=(1, 2)))
+    assert {name: (run / name).read_bytes() for name in before} == before
+    assert RunDirectory(run).newest_checkpoint().name == "3.2.safetensors"
+    lines = [(line["epoch"], line["batch"]) for line in log(run) if line["kind"] == "train"]
+    assert lines == sorted(set(lines))
 
 
 def test_a_finished_run_is_tested_again_and_nothing_else(pair, data):

@@ -1,11 +1,22 @@
 """Recipes: what the shipped ones say, and what is wrong with others."""
 
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
 from convnet_cfg.errors import ConfigError, UsageError
-from convnet_cfg.zoo import Cost, Data, Expected, FinalTest, Measurement, Stage, load_recipe, names
+from convnet_cfg.zoo import (
+    Cost,
+    Data,
+    Expected,
+    FinalTest,
+    Measurement,
+    Stage,
+    find_config,
+    load_recipe,
+    names,
+)
 
 VALID = """\
 title: A test
@@ -29,6 +40,18 @@ STAGES = {
     "cifar10-18pct": [(120, 1, 1, 5), (130, 0.1, 1, 5), (140, 0.01, 1, 5)],
     "cifar10-conv-local-13pct": [(100, 1, 1, 4), (140, 1, 1, 5), (150, 0.1, 1, 5), (160, 0.01, 1, 5)],
     "cifar10-conv-local-11pct": [(350, 1, 1, 4), (500, 1, 1, 5), (510, 0.1, 1, 5), (520, 0.01, 1, 5)],
+    "cifar10-v2-11pct": [(350, 1, 1, 4), (500, 1, 1, 5), (510, 0.1, 1, 5), (520, 0.01, 1, 5)],
+    "cifar10-conv-local-13pct-dropout": [(100, 1, 1, 4), (600, 0.01, 1, 5)],
+    "nin-cifar10": [(200, 1, 1, 5), (230, 1, 1, 5), (260, 1, 1, 5)],
+}
+# minibatch (spec/experiments.md, section 2)
+IMAGENET = {
+    "alexnet-2012": 128,
+    "imagenet-1gpu": 128,
+    "imagenet-2gpu-data": 256,
+    "imagenet-2gpu-model": 128,
+    "imagenet-4gpu-data": 512,
+    "imagenet-4gpu-data-model": 512,
 }
 PUBLISHED = {
     "cifar10-80sec": 26,
@@ -36,6 +59,17 @@ PUBLISHED = {
     "cifar10-18pct": 18,
     "cifar10-conv-local-13pct": 13,
     "cifar10-conv-local-11pct": 11,
+    "cifar10-v2-11pct": 11,
+    "cifar10-conv-local-13pct-dropout": None,
+    "nin-cifar10": 10.4,
+    "dropconnect-cifar10": 9.32,
+    "dropconnect-mnist": None,
+    "alexnet-2012": 40.66,
+    "imagenet-1gpu": 42.55,
+    "imagenet-2gpu-data": 42.63,
+    "imagenet-2gpu-model": None,
+    "imagenet-4gpu-data": 42.59,
+    "imagenet-4gpu-data-model": 42.44,
     "example": None,
     "digits": None,
 }
@@ -80,23 +114,80 @@ def test_the_stages_are_those_of_the_spec(name):
     assert recipe.final_test.test_range == range(6, 7)
 
 
+LOCAL = {"cifar10-v2-11pct", *(name for name in names() if "local" in name)}
+
+
 @pytest.mark.parametrize("name", [name for name in names() if name.startswith("cifar10")])
 def test_crops_and_views_belong_to_the_local_networks(name):
     recipe = load_recipe(name)
-    if "local" in name:
-        assert (recipe.data.provider, recipe.data.crop_border) == ("cifar-cropped", 4)
-        assert all(stage.test_range == range(5, 6) for stage in recipe.stages)
+    data = recipe.data
+    if name == "cifar10-v2-11pct":
+        assert (data.provider, data.crop_border, data.inner_size) == ("cifar", None, 24)
+    elif name in LOCAL:
+        assert (data.provider, data.crop_border, data.inner_size) == ("cifar-cropped", 4, None)
     else:
-        assert (recipe.data.provider, recipe.data.crop_border) == ("cifar", None)
-        assert all(stage.test_range == range(6, 7) for stage in recipe.stages)
-    assert recipe.final_test.multiview == ("local" in name)
+        assert (data.provider, data.crop_border, data.inner_size) == ("cifar", None, None)
+    assert recipe.stages[0].test_range == (range(5, 6) if name in LOCAL else range(6, 7))
+    assert recipe.final_test.multiview == (name in LOCAL)
     assert recipe.expected.uncertain
+
+
+@pytest.mark.parametrize("name", IMAGENET)
+def test_a_network_for_imagenet(name):
+    recipe = load_recipe(name)
+    assert (recipe.data.provider, recipe.data.inner_size) == ("image", 224)
+    assert (recipe.data.train_range, recipe.data.test_range) == (range(418), range(1000, 1017))
+    assert recipe.minibatch == IMAGENET[name]
+    assert recipe.stages[-1].epochs == 90
+    assert recipe.stages[0].color_noise == 0.1
+    assert recipe.expected.uncertain
+
+
+def test_the_stages_of_alexnet():
+    recipe = load_recipe("alexnet-2012")
+    assert [
+        (stage.epochs, stage.color_noise, recipe.params_of(stage).name.removesuffix(".params.cfg"))
+        for stage in recipe.stages
+    ] == [
+        (25, 0.1, "alexnet-2012"),
+        (51, 0.1, "alexnet-2012.stage2"),
+        (67, 0.1, "alexnet-2012.stage3"),
+        (72, 0, "alexnet-2012.stage4"),
+        (79, 0, "alexnet-2012.stage5"),
+        (90, 0, "alexnet-2012.stage6"),
+    ]
+    assert {stage.rate_factor for stage in recipe.stages} == {1}
+    assert recipe.final_test.multiview
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "middle", "end"), [("cifar10", 700, 300, 50), ("mnist", 600, 400, 20)]
+)
+def test_the_stages_of_dropconnect(name, begin, middle, end):
+    factors = {1: begin, 0.5: middle, 0.1: middle, 0.05: end, 0.01: end, 0.005: end, 0.001: end}
+    stages = load_recipe(f"dropconnect-{name}").stages
+    assert [stage.rate_factor for stage in stages] == list(factors)
+    assert [stage.epochs for stage in stages] == list(accumulate(factors.values()))
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_shipped_recipe_begins_with_its_command_and_fits_the_screen(name):
+    lines = find_config(name).read_text().splitlines()
+    assert lines[0].startswith(f"# convnet reproduce {name}")
+    assert max(map(len, lines)) <= 110
 
 
 def test_digits_trains_on_three_batches_and_has_a_bound():
     recipe = load_recipe("digits")
     assert recipe.data == Data(
-        provider="digits", crop_border=None, train_range=range(1, 4), test_range=range(4, 5)
+        provider="digits",
+        values=64,
+        crop_border=None,
+        inner_size=None,
+        color_noise=None,
+        scalar_mean=None,
+        train_range=range(1, 4),
+        test_range=range(4, 5),
     )
     assert recipe.expected.accepted_error_percent == 3
 
@@ -109,8 +200,18 @@ def test_defaults(write):
     assert recipe.name == "recipe"
     assert (recipe.minibatch, recipe.seed, recipe.test_frequency, recipe.cost) == (128, None, None, None)
     assert recipe.stages == (
-        Stage(epochs=2, rate_factor=1.0, train_range=range(1, 4), test_range=range(4, 5), note=""),
+        Stage(
+            epochs=2,
+            params=None,
+            rate_factor=1.0,
+            color_noise=None,
+            train_range=range(1, 4),
+            test_range=range(4, 5),
+            note="",
+        ),
     )
+    assert recipe.params_of(recipe.stages[0]) == recipe.files[1]
+    assert recipe.provider_options(recipe.stages[0]) == {}
     assert recipe.final_test == FinalTest(test_range=range(4, 5), multiview=False)
 
 
@@ -122,12 +223,26 @@ title: >
   A longer
   title
 pair: digits
-data: {provider: cifar-cropped, crop_border: 2, train_range: 1-5, test_range: 6}
+data:
+  provider: image
+  values: 12
+  crop_border: 2
+  inner_size: 24
+  color_noise: 0.1
+  scalar_mean: -1
+  train_range: 1-5
+  test_range: 6
 minibatch: 64
 seed: 0
 test_frequency: 13
 stages:
-  - {epochs: 1, rate_factor: 1e-2, train_range: 2, test_range: 0, note: first}
+  - epochs: 1
+    params: cifar10-80sec
+    rate_factor: 1e-2
+    color_noise: 0
+    train_range: 2
+    test_range: 0
+    note: first
 final_test: {test_range: 6, multiview: yes}
 expected:
   published_error_percent: 12.5
@@ -142,10 +257,29 @@ cost: {parameters: 1, multiply_adds: 2, time: little}
     )
     assert recipe.title == "A longer title"
     assert (recipe.minibatch, recipe.seed, recipe.test_frequency) == (64, 0, 13)
-    assert recipe.data.crop_border == 2
-    assert recipe.stages == (
-        Stage(epochs=1, rate_factor=0.01, train_range=range(2, 3), test_range=range(0, 1), note="first"),
+    assert recipe.data == Data(
+        provider="image",
+        values=12,
+        crop_border=2,
+        inner_size=24,
+        color_noise=0.1,
+        scalar_mean=-1.0,
+        train_range=range(1, 6),
+        test_range=range(6, 7),
     )
+    (stage,) = recipe.stages
+    assert stage == Stage(
+        epochs=1,
+        params="cifar10-80sec",
+        rate_factor=0.01,
+        color_noise=0.0,
+        train_range=range(2, 3),
+        test_range=range(0, 1),
+        note="first",
+    )
+    assert recipe.params_of(stage).name == "cifar10-80sec.params.cfg"
+    options = {"crop_border": 2, "inner_size": 24, "color_noise": 0.0, "scalar_mean": -1.0}
+    assert recipe.provider_options(stage) == options
     assert recipe.final_test == FinalTest(test_range=range(6, 7), multiview=True)
     assert recipe.expected == Expected(
         published_error_percent=12.5,
@@ -167,6 +301,28 @@ def test_a_file_on_disk_is_taken_before_a_shipped_recipe(write, tmp_path, monkey
 def test_a_pair_beside_the_recipe_is_taken_before_a_shipped_one(write):
     layers, params = write("", "digits.cfg"), write("", "digits.params.cfg")
     assert load_recipe(write(VALID)).files == (layers, params)
+
+
+def test_a_stage_has_a_parameter_file_of_its_own_beside_the_recipe_before_a_shipped_one(write):
+    text = VALID.replace("  - epochs: 2\n", "  - epochs: 2\n  - {epochs: 3, params: example}\n")
+    recipe = load_recipe(write(text))
+    assert [recipe.params_of(stage).name for stage in recipe.stages] == [
+        "digits.params.cfg",
+        "example.params.cfg",
+    ]
+    own = write("", "example.params.cfg")
+    assert recipe.params_of(recipe.stages[1]) == own
+
+
+def test_noise_and_crops_of_a_stage(write):
+    text = VALID.replace("provider: digits", "provider: image\n  inner_size: 6\n  color_noise: 0.1")
+    text = text.replace("  - epochs: 2\n", "  - epochs: 2\n  - {epochs: 3, color_noise: 0}\n")
+    recipe = load_recipe(write(text.replace("test_range: 4\nexp", "test_range: 4\n  multiview: 1\nexp")))
+    assert [recipe.provider_options(stage) for stage in recipe.stages] == [
+        {"inner_size": 6, "color_noise": 0.1},
+        {"inner_size": 6, "color_noise": 0.0},
+    ]
+    assert recipe.final_test.multiview
 
 
 # -- what can be wrong
@@ -214,7 +370,8 @@ def test_a_pair_beside_the_recipe_is_taken_before_a_shipped_one(write):
         (
             "epochs: 2",
             "3",
-            "8:5: [stages.1] expected keys with values (epochs, rate_factor, train_range, test_range, note)",
+            "8:5: [stages.1] expected keys with values "
+            "(epochs, params, rate_factor, color_noise, train_range, test_range, note)",
         ),
         ("  - epochs: 2", "  epochs: 2", None),
         ("stages:\n  - epochs: 2", "stages: []", "7:1: stages has no item: expected at least one"),
@@ -231,7 +388,17 @@ def test_a_pair_beside_the_recipe_is_taken_before_a_shipped_one(write):
         (
             "test_range: 4\nexpected",
             "test_range: 4\n  multiview: yes\nexpected",
-            "11:3: [final_test] multiview needs crops: data has no crop_border",
+            "11:3: [final_test] multiview needs crops: data has neither crop_border nor inner_size",
+        ),
+        (
+            "provider: digits",
+            "provider: digits\n  color_noise: -0.1",
+            "5:3: [data] color_noise must be a number >= 0, got '-0.1'",
+        ),
+        (
+            "provider: digits",
+            "provider: digits\n  inner_size: -1",
+            "5:3: [data] inner_size must be an integer >= 0, got '-1'",
         ),
         ("test_range: 4\nexpected", "test_range: 4\n  multiview: maybe\nexpected", None),
         ("data:", "seed: -1\ndata:", "3:1: seed must be an integer >= 0, got '-1'"),
@@ -254,7 +421,8 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(write):
         "1:1: final_test is missing: expected keys with values (test_range, multiview)",
         "1:1: expected is missing: expected keys with values (published_error_percent, "
         "accepted_error_percent, source, uncertain, measured)",
-        "3:1: data must be keys with values (provider, crop_border, train_range, test_range)",
+        "3:1: data must be keys with values (provider, values, crop_border, inner_size, color_noise, "
+        "scalar_mean, train_range, test_range)",
         "5:5: [stages.1] epochs must be an integer >= 1, got 'many'",
         "6:5: [stages.2] unknown key 'rate'",
         "6:5: [stages.2] epochs is missing: expected an integer >= 1",
@@ -266,6 +434,12 @@ def test_an_unknown_pair_gets_a_suggestion(write):
     (problem,) = problems(write(VALID.replace("pair: digits", "pair: digit")))
     assert problem.startswith("2:1: there is no file 'digit'")
     assert "(did you mean 'digits'?)" in problem
+
+
+def test_an_unknown_parameter_file_of_a_stage_gets_a_suggestion(write):
+    (problem,) = problems(write(VALID.replace("epochs: 2", "epochs: 2\n    params: digit")))
+    assert problem.startswith("9:5: [stages.1] there is no file 'digit'")
+    assert "and no parameter file of that name comes along (did you mean 'digits'?)" in problem
 
 
 def test_a_pair_that_lacks_its_parameter_file_is_reported(write):

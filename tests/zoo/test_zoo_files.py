@@ -10,7 +10,7 @@ import pytest
 
 import convnet_cfg.zoo.files as files
 from convnet_cfg.errors import UsageError
-from convnet_cfg.zoo import find_config, find_layers, names
+from convnet_cfg.zoo import find_config, find_layers, find_params, load_recipe, names
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,19 @@ def test_a_recipe_is_found_with_or_without_its_ending(given):
 def test_each_network_has_both_files_and_a_recipe():
     assert all(path.is_file() for name in names() for path in (*find_layers(name), find_config(name)))
     assert {path.stem for path in (ROOT / "configs").iterdir()} == set(names())
-    assert len(list((ROOT / "layers").iterdir())) == 2 * len(names())
+
+
+def test_what_else_is_in_layers_are_parameter_files_of_later_stages():
+    used = {path for name in names() for path in find_layers(name)}
+    used |= {
+        find_params(stage.params) for name in names() for stage in load_recipe(name).stages if stage.params
+    }
+    assert set((ROOT / "layers").iterdir()) == used
+
+
+@pytest.mark.parametrize("given", ["nin-cifar10.stage2", "nin-cifar10.stage2.params.cfg"])
+def test_a_parameter_file_is_found_with_or_without_its_ending(given):
+    assert find_params(given) == ROOT / "layers" / "nin-cifar10.stage2.params.cfg"
 
 
 def test_an_unknown_network_gets_a_suggestion_and_the_list():
@@ -42,7 +54,7 @@ def test_an_unknown_network_gets_a_suggestion_and_the_list():
     )
 
 
-@pytest.mark.parametrize("find", [find_layers, find_config])
+@pytest.mark.parametrize("find", [find_layers, find_params, find_config])
 @pytest.mark.parametrize(
     "given", ["", "../layers/digits", "layers/digits.cfg", "digit*", ".", "cifar10", "\0"]
 )

@@ -10,6 +10,7 @@ import keras
 from convnet_cfg import nn
 from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.language.alexnet_types import HalfSpec
+from convnet_cfg.language.dialect import EXTENSIONS
 from convnet_cfg.language.fork_types import (
     DropProbabilitySpec,
     LogSoftmaxSpec,
@@ -20,6 +21,7 @@ from convnet_cfg.language.fork_types import (
 from convnet_cfg.language.layer_types import (
     DataSpec,
     Image,
+    ImageSpec,
     LayerSpec,
     MaxSpec,
     NeuronSpec,
@@ -28,9 +30,11 @@ from convnet_cfg.language.layer_types import (
 )
 from convnet_cfg.language.network import Layer
 from convnet_cfg.language.neurons import Neuron
+from convnet_cfg.language.own_types import OwnSpec
 from convnet_cfg.language.params import EnableParams, KeepParams
 from convnet_cfg.language.v2_types import ConcatSpec, DropoutSpec, InvertedDropoutSpec
 from convnet_cfg.model.assembly import Builder, Maker, Value
+from convnet_cfg.nn.weighted import one_or_all
 
 
 def _data(builder: Builder, layer: Layer) -> None:
@@ -60,6 +64,10 @@ def _neuron(builder: Builder, layer: Layer) -> None:
 
 
 def _activation(builder: Builder, layer: Layer, neuron: Neuron) -> keras.layers.Layer:
+    own = EXTENSIONS.neurons.get(neuron.name)
+    if own is not None and own.function is not None:
+        arguments = {"arguments": dict(zip(own.parameters, neuron.parameters, strict=True))}
+        return keras.layers.Lambda(own.function, **arguments, **builder.options(layer))
     if neuron.name == "dropout":
         return nn.MaskDropout(neuron.parameters[0], **builder.random_options(layer))
     if neuron.name in nn.RANDOM_ACTIVATIONS:
@@ -150,7 +158,21 @@ def _drop_probability(builder: Builder, layer: Layer) -> None:
     builder.add(layer, nn.MaskDropout(spec.rate, **builder.random_options(layer)), value.tensor, value.image)
 
 
+def _own(builder: Builder, layer: Layer) -> None:
+    """A layer type of the user's, which makes its Keras layer itself."""
+    spec = layer.spec
+    assert isinstance(spec, OwnSpec)
+    if isinstance(spec, ImageSpec):
+        tensors, image = [builder.image(layer, spec.channels).tensor], layer.output.image
+    else:
+        tensors, image = builder.same_form(layer)
+        image = image if image is not None and image.size == layer.output.size else None
+    made = spec.keras_layer(layer, **builder.options(layer))
+    builder.add(layer, made, one_or_all(tensors), image)
+
+
 BASIC: Mapping[type[LayerSpec], Maker] = {
+    OwnSpec: _own,
     DataSpec: _data,
     NeuronSpec: _neuron,
     SoftmaxSpec: _softmax,

@@ -11,10 +11,13 @@ from functools import partial
 from typing import Any
 
 from convnet_cfg import nn
+from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.language import cost_types as costs
+from convnet_cfg.language import fork_costs
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.layer_types import LayerSpec, NeuronSpec, SoftmaxSpec
 from convnet_cfg.language.network import Layer
+from convnet_cfg.language.own_types import OwnCostSpec
 from convnet_cfg.language.params import CostParams, PositiveWeightParams, TopParams
 from convnet_cfg.model.assembly import Builder, Cost, Maker, OverViews
 
@@ -87,7 +90,7 @@ def _logreg(builder: Builder, layer: Layer) -> None:
     over_views = OverViews(probabilities, (labels, probabilities), plain)
     size = 2 if top is None else 3
     fused = partial(nn.softmax_logreg, top_k=top)
-    columns = ("error",) if top is None else ("error", f"top-{top} error")
+    columns = ERROR if top in (None, 1) else ("error", f"top-{top} error")
     _fused_or_not(builder, layer, size, fused, plain, over_views=over_views, columns=columns)
 
 
@@ -105,7 +108,7 @@ def _log_logreg(builder: Builder, layer: Layer) -> None:
 
 def _task_logreg(builder: Builder, layer: Layer) -> None:
     spec, params = layer.spec, layer.params
-    assert isinstance(spec, costs.TaskLogregSpec)
+    assert isinstance(spec, fork_costs.TaskLogregSpec)
     options = {"task": spec.task, "top_k": params.top if isinstance(params, TopParams) else 1}
     fused, plain = partial(nn.softmax_task_logreg, **options), partial(nn.task_logreg, **options)
     columns = ("error", f"top-{options['top_k']} error")
@@ -169,7 +172,7 @@ def _plain(values: Values, *columns: str) -> Maker:
 
 def _subsets(builder: Builder, layer: Layer) -> None:
     params = layer.params
-    assert isinstance(params, costs.SubsetParams), "a network without parameters cannot be run"
+    assert isinstance(params, fork_costs.SubsetParams), "a network without parameters cannot be run"
     values = partial(nn.subset_logreg, size=params.set_size)
     columns = ("error", f"top-{params.set_size} error")
     _add(builder, layer, 3, _inputs(builder, layer), values, columns=columns)
@@ -177,14 +180,14 @@ def _subsets(builder: Builder, layer: Layer) -> None:
 
 def _topographic(builder: Builder, layer: Layer) -> None:
     spec = layer.spec
-    assert isinstance(spec, costs.TopographicSpec)
+    assert isinstance(spec, fork_costs.TopographicSpec)
     name = builder.add_output(f"{layer.name}/image", builder.image(layer, spec.channels).tensor)
     _add(builder, layer, 1, (name,), partial(nn.topographic_energy, size=spec.size))
 
 
 def _group_sparsity(builder: Builder, layer: Layer) -> None:
     spec = layer.spec
-    assert isinstance(spec, costs.GroupSparsitySpec)
+    assert isinstance(spec, fork_costs.GroupSparsitySpec)
     labels = _scalar(builder, layer.inputs[0].name)
     planes = builder.channels_last(layer, spec.channels, 1)
     name = builder.add_output(f"{layer.name}/values", planes)
@@ -192,35 +195,47 @@ def _group_sparsity(builder: Builder, layer: Layer) -> None:
 
 
 def _contrastive(builder: Builder, layer: Layer) -> None:
-    assert isinstance(layer.spec, costs.PairDistanceSpec)
+    assert isinstance(layer.spec, fork_costs.PairDistanceSpec)
     _add(builder, layer, 1, _inputs(builder, layer), partial(nn.contrastive, margin=layer.spec.margin))
 
 
 def _ranking(builder: Builder, layer: Layer) -> None:
     """Part of its gradient is not multiplied by the coefficient, so the function has to know it."""
+    if layer.inputs[3].output.size != 1:
+        message = f"the fourth input must be one weight a case, not {layer.inputs[3].output.size}"
+        raise ConfigError([Problem(layer.place, layer.name, message)])
     values = partial(nn.ranking, coefficient=coefficient(layer))
     _add(builder, layer, 1, _inputs(builder, layer), values)
 
 
+def _own(builder: Builder, layer: Layer) -> None:
+    """A cost of the user's, which makes its values itself."""
+    spec = layer.spec
+    assert isinstance(spec, OwnCostSpec)
+    values = partial(spec.values, layer)
+    _add(builder, layer, 1 + len(spec.columns), _inputs(builder, layer), values, columns=spec.columns)
+
+
 COSTS: Mapping[type[LayerSpec], Maker] = {
+    OwnCostSpec: _own,
     costs.LogregSpec: _logreg,
-    costs.MaskedLogregSpec: _masked_logreg,
-    costs.LogProbabilitySpec: _log_logreg,
-    costs.TaskLogregSpec: _task_logreg,
-    costs.HingeSpec: _plain(nn.hinge_loss, "error"),
+    fork_costs.MaskedLogregSpec: _masked_logreg,
+    fork_costs.LogProbabilitySpec: _log_logreg,
+    fork_costs.TaskLogregSpec: _task_logreg,
+    fork_costs.HingeSpec: _plain(nn.hinge_loss, "error"),
     costs.CrossEntropySpec: _cross_entropy,
     costs.BinaryCrossEntropySpec: _binary_cross_entropy,
     costs.DetectionCrossEntropySpec: _detection,
-    costs.AlexNetCrossEntropySpec: _alexnet_cross_entropy,
-    costs.BinaryRatesSpec: _binary_rates,
-    costs.IndependentSpec: _plain(nn.independent_cross_entropy, "wrong outputs"),
+    fork_costs.AlexNetCrossEntropySpec: _alexnet_cross_entropy,
+    fork_costs.BinaryRatesSpec: _binary_rates,
+    fork_costs.IndependentSpec: _plain(nn.independent_cross_entropy, "wrong outputs"),
     costs.SquaresSpec: _squares,
-    costs.RobustPairSpec: _plain(nn.cauchy),
-    costs.GatedSquaresSpec: _plain(nn.gated_sum_of_squares),
-    costs.DifferenceSpec: _plain(nn.squared_difference),
-    costs.SubsetSpec: _subsets,
-    costs.TopographicSpec: _topographic,
-    costs.GroupSparsitySpec: _group_sparsity,
-    costs.PairDistanceSpec: _contrastive,
-    costs.RankSpec: _ranking,
+    fork_costs.RobustPairSpec: _plain(nn.cauchy),
+    fork_costs.GatedSquaresSpec: _plain(nn.gated_sum_of_squares),
+    fork_costs.DifferenceSpec: _plain(nn.squared_difference),
+    fork_costs.SubsetSpec: _subsets,
+    fork_costs.TopographicSpec: _topographic,
+    fork_costs.GroupSparsitySpec: _group_sparsity,
+    fork_costs.PairDistanceSpec: _contrastive,
+    fork_costs.RankSpec: _ranking,
 }

@@ -87,7 +87,8 @@ def _crop(builder: Builder, spec: CropSpec, layer: Layer) -> keras.layers.Layer:
 
 
 def _random_scale(builder: Builder, spec: RandomScaleSpec, layer: Layer) -> keras.layers.Layer:
-    return nn.RandomScale(spec.max_scale, spec.target, **builder.random_options(layer))
+    options = builder.random_options(layer)
+    return nn.RandomScale(spec.max_scale, spec.target, crops=spec.crops_in_tests, **options)
 
 
 IMAGES: Mapping[type[LayerSpec], Maker] = {

@@ -1,0 +1,98 @@
+"""Writing data files: as a whole or not at all, and pickles as Python 2 wrote them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+import numpy as np
+
+from convnet_cfg.errors import DataError
+
+TEMPORARY = ".writing"
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+_save_other_text: Callable[[Any, Any], None] = pickle._Pickler.dispatch[str]
+
+
+@contextmanager
+def explaining_failure(what: str) -> Iterator[None]:
+    """Turn the failure of a file operation into a DataError: what could not be done, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{what}: {error.strerror or error}") from None
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file, which appears under its name only when all of it is on the disk.
+
+    Raises:
+        DataError: it cannot be written; what was there before still is.
+    """
+    temporary = path.with_name(TEMPORARY)
+    with explaining_failure(f"cannot write {path}"):
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_pickle(path: Path, content: object) -> None:
+    """Write a pickle of dictionaries, lists, tuples, numbers, arrays and strings that cuda-convnet2 can read.
+
+    Bytes, and text in ASCII, become strings of Python 2; they take no more room than they have bytes.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    write_whole(path, lambda file: _Writer(file, protocol=2).dump(content))
+
+
+class _Writer(pickle._Pickler):
+    """The pickler written in Python, with strings and names of numpy as they were in Python 2."""
+
+    write: Callable[[bytes], None]
+    memoize: Callable[[object], None]
+    dispatch: ClassVar[dict[type, Callable[[Any, Any], None]]] = dict(pickle._Pickler.dispatch)
+
+    def save_bytes(self, data: bytes) -> None:
+        self._save_string(data, data)
+
+    def save_str(self, text: str) -> None:
+        if text.isascii():
+            self._save_string(text, text.encode("ascii"))
+        else:
+            _save_other_text(self, text)
+
+    dispatch[bytes] = save_bytes
+    dispatch[str] = save_str
+
+    def _save_string(self, what: object, data: bytes) -> None:
+        if len(data) < 256:
+            self.write(pickle.SHORT_BINSTRING + bytes([len(data)]) + data)
+        else:
+            self.write(pickle.BINSTRING + struct.pack("<i", len(data)) + data)
+        self.memoize(what)
+
+    def save_global(self, obj: object, name: str | None = None) -> None:
+        if obj is _RECONSTRUCT:
+            self.write(pickle.GLOBAL + b"numpy.core.multiarray\n_reconstruct\n")
+            self.memoize(obj)
+        else:
+            super().save_global(obj, name)  # type: ignore[misc]

@@ -1,0 +1,146 @@
+"""The example of docs/extending.md, read, checked and trained; and what is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from convnet_cfg import extend
+from convnet_cfg.cli import main
+from convnet_cfg.language.dialect import EXTENSIONS
+from convnet_cfg.language.dialects import DIALECTS
+
+EXAMPLE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
+MODULE = re.search(r"```python\n(.*?)```", EXAMPLE, re.DOTALL)[1]
+
+LAYERS = """[data]
+type=data
+dataIdx=0
+[labels]
+type=data
+dataIdx=1
+[noisy]
+type=noise
+inputs=data
+stdev=0.1
+[fc]
+type=fc
+gpu=0
+inputs=noisy
+outputs=10
+initW=0.01
+neuron=swish[1]
+[probs]
+type=softmax
+inputs=fc
+[small]
+type=cost.abs
+inputs=fc
+[logprob]
+type=cost.logreg
+gpu=0
+inputs=labels,probs
+"""
+PARAMS = """[fc]
+epsW=halves[base=0.01;every=1]
+epsB=0.01
+momW=0.9
+momB=0.9
+[small]
+coeff=0.001
+[logprob]
+coeff=1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("mytypes.py", MODULE), ("net.cfg", LAYERS), ("net.params.cfg", PARAMS)):
+        (tmp_path / name).write_text(text)
+    yield tmp_path
+    for table in (EXTENSIONS.layer_types, EXTENSIONS.neurons, EXTENSIONS.schedules, extend._loaded):
+        table.clear()
+    for dialect in DIALECTS.values():
+        dialect.forget()
+
+
+@pytest.fixture
+def convnet(invoke):
+    return lambda *arguments: invoke(main, arguments)
+
+
+@pytest.fixture
+def invoke():
+    from click.testing import CliRunner
+
+    return lambda command, arguments: CliRunner().invoke(command, arguments)
+
+
+def test_the_example_trains_and_goes_on(folder, convnet):
+    files = ["net.cfg", "net.params.cfg"]
+    data = ["--data-provider=digits", "--train-range=1", "--test-range=4"]
+    done = convnet("train", *files, "--extension=mytypes.py", "--epochs=2", "--test-freq=1", *data)
+    assert done.exit_code == 0, done.output
+    (run,) = (folder / "runs").iterdir()
+    logged = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert set(logged[0]["costs"]) == {"small", "logprob"}
+    assert logged[-1]["costs"]["logprob"][0] < 2.3
+    assert json.loads((run / "run.json").read_text())["options"]["extensions"] == [str(folder / "mytypes.py")]
+    again = convnet("train", "-f", str(run), "--epochs=3")
+    assert again.exit_code == 0, again.output
+
+
+def test_mistakes_are_reported_as_for_any_type(folder, convnet):
+    (folder / "net.cfg").write_text(
+        LAYERS.replace("stdev=0.1", "stdev=-1\nstdve=2").replace("swish[1]", "swish")
+    )
+    done = convnet("check", "net.cfg", "--extension=mytypes.py")
+    assert done.exit_code == 3
+    assert "net.cfg:10:7: [noisy] stdev must be a number > 0, got '-1'" in done.output
+    assert "net.cfg:11:1: [noisy] unknown key 'stdve' (did you mean 'stdev'?)" in done.output
+    assert "[fc] neuron 'swish' must be written swish[b]" in done.output
+
+
+def test_without_the_extension_the_types_are_unknown(folder, convnet):
+    done = convnet("check", "net.cfg")
+    assert done.exit_code == 3
+    assert "unknown type 'noise'" in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("from convnet_cfg import extend\nextend.neuron('relu')(abs)", "there is already a neuron 'relu'"),
+        (
+            "from convnet_cfg import extend\nextend.schedule('dexp', {})(abs)",
+            "there is already a schedule 'dexp'",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_used(folder, convnet, text, message):
+    (folder / "bad.py").write_text(text)
+    done = convnet("check", "net.cfg", "--extension=bad.py")
+    assert done.exit_code == 2
+    assert "cannot load extension" in done.output
+    assert message in done.output
+
+
+def test_a_missing_module(folder, convnet):
+    done = convnet("check", "net.cfg", "--extension=nothing.here")
+    assert done.exit_code == 2
+    assert "ModuleNotFoundError" in done.output
+
+
+def test_the_gradient_of_an_own_neuron_is_automatic(folder):
+    extend.load_extensions([str(folder / "mytypes.py")])
+    x = tf.constant([0.5])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = EXTENSIONS.neurons["swish"].function(x, b=2.0)
+    half = 0.5 * 2.0
+    s = 1 / (1 + 2.718281828459045**-half)
+    assert float(tape.gradient(y, x)[0]) == pytest.approx(s + half * s * (1 - s), rel=1e-5)
