@@ -27,7 +27,7 @@ SMALL_SIDES = (32, 24, 28)
 LARGE_SIDES = (224, 227)
 OTHER_SIDES = (64, 48, 20, 96, 128, 192, 256, 110, 112, 56, 120, 60, 16)
 ANY_SIDES = range(4, 301)
-MAX_WIRED_LAYERS = 30_000  # a quarter of a second: there are no more attempts
+MAX_EFFORT = 60_000  # a quarter of a second: there are no more attempts
 DEFAULT_CHANNELS = 3
 EQUAL_INPUTS = (SumSpec, MaxSpec, CrossEntropySpec, BinaryCrossEntropySpec, PairCostSpec, RankSpec)
 SAME_SHAPE = (NeuronSpec, SumSpec, MaxSpec, InvertedDropoutSpec, DropoutSpec, HalfSpec)
@@ -61,7 +61,7 @@ def guess_dims(pair: Pair, classes: int | None = None) -> Guess:
         if best is None or problems < best[0]:
             best = problems, guess
         solved = problems <= guesser.other_problems
-        if solved or not guesser.channels or guesser.wired_layers > MAX_WIRED_LAYERS:
+        if solved or not guesser.channels or guesser.effort > MAX_EFFORT:
             break
     assert best is not None
     return best[1]
@@ -74,7 +74,7 @@ class _Guesser:
         self.pair = pair
         self.classes = classes
         self.layers = list(pair.declarations.values())
-        self.wired_layers = 0  # in all attempts together
+        self.effort = 0  # layers and their inputs, in all attempts together
         self.indices = {
             layer.name: layer.spec.data_index for layer in self.layers if isinstance(layer.spec, DataSpec)
         }
@@ -126,7 +126,7 @@ class _Guesser:
 
     def _wire(self, known: Mapping[int, int]) -> tuple[int, Mapping[str, Wired]]:
         problems: list[Problem] = []
-        self.wired_layers += len(self.layers)
+        self.effort += sum(1 + len(layer.input_names or ()) for layer in self.layers)
         wired = wire_layers(self.pair.declarations, self.pair.dialect, known.get, self.classes, problems)
         return sum(problem.severity in MODES[self.pair.reading.mode] for problem in problems), wired
 
