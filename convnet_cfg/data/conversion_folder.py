@@ -126,7 +126,7 @@ class ConversionFolder:
         arrays = {name: getattr(totals, name) for name in ARRAYS}
         counts = [progress.files, progress.images, totals.images, totals.colors, progress.left_out]
         content = save(arrays, {"counts": json.dumps(counts)})
-        write_whole(self.path / STATE, lambda file: file.write(content))
+        self._write(STATE, content)
 
     def finish(self, progress: Progress, meta: Mapping[str, Any]) -> None:
         """Write `batches.meta`, with which the folder can be used, and what became of the conversion.
@@ -141,7 +141,11 @@ class ConversionFolder:
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
         content = f"{json.dumps(record, indent=2)}\n".encode()
-        write_whole(self.path / RECORD, lambda file: file.write(content))
+        self._write(RECORD, content)
+
+    def _write(self, name: str, content: bytes) -> None:
+        with explaining_failure(f"cannot write {self.path / name}"):
+            write_whole(self.path / name, lambda file: file.write(content))
 
 
 def _read_end(file: Path, progress: Progress) -> None:

@@ -6,7 +6,7 @@ import os
 import pickle
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from convnet_cfg.errors import DataError
 
+# One name for all, so that what a killed program left behind is overwritten by the next.
 TEMPORARY = ".writing"
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _save_other_text: Callable[[Any, Any], None] = pickle._Pickler.dispatch[str]
@@ -32,16 +33,20 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file, which appears under its name only when all of it is on the disk.
 
     Raises:
-        DataError: it cannot be written; what was there before still is.
+        OSError: it cannot be written; what was there before still is, and nothing else.
     """
     temporary = path.with_name(TEMPORARY)
-    with explaining_failure(f"cannot write {path}"):
+    try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def _sync(folder: Path) -> None:
@@ -61,7 +66,8 @@ def write_pickle(path: Path, content: object) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    write_whole(path, lambda file: _Writer(file, protocol=2).dump(content))
+    with explaining_failure(f"cannot write {path}"):
+        write_whole(path, lambda file: _Writer(file, protocol=2).dump(content))
 
 
 class _Writer(pickle._Pickler):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from convnet_cfg.data.writing import write_whole
 from convnet_cfg.errors import CheckpointError
 from convnet_cfg.training.position import Position
 
 FORMAT = "convnet-cfg checkpoint 1"
 SUFFIX = ".safetensors"
 COUNTERS = {"position", "tests", "test_is_due", "partial", "log_size", "connections", "base_rates"}
-# One name for all, so that what a killed program left behind is overwritten by the next.
-TEMPORARY = ".checkpoint.tmp"
 
 
 def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]) -> None:
@@ -31,21 +29,11 @@ def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], counters: Map
     Raises:
         CheckpointError: it cannot be written.
     """
-    temporary = path.with_name(TEMPORARY)
     metadata = {"format": FORMAT, "state": json.dumps(counters)}
     with explaining_failure(f"cannot write checkpoint {path}"):
-        try:
-            # The library's own save_file makes files for nobody but their owner, whatever the umask says.
-            write_synced(
-                temporary,
-                save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata),
-            )
-            os.replace(temporary, path)
-            sync(path.parent)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        # The library's own save_file makes files for nobody but their owner, whatever the umask says.
+        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+        write_whole(path, lambda file: file.write(content))
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -75,23 +63,6 @@ def explaining_failure(what: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-
-
-def write_synced(path: Path, content: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync(path: Path) -> None:
-    """Wait until the names in a directory are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def checkpoints(directory: Path) -> list[tuple[Position, Path]]:

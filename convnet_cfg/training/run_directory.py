@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from convnet_cfg.data.writing import write_whole
 from convnet_cfg.errors import CheckpointError, join_words
-from convnet_cfg.training.checkpoints import checkpoints, explaining_failure, write_synced
+from convnet_cfg.training.checkpoints import checkpoints, explaining_failure
 from convnet_cfg.training.lock import Lock
 
 LAYERS, PARAMS, RUN, LOG, TIMES = "layers.cfg", "params.cfg", "run.json", "log.jsonl", "times.jsonl"
@@ -121,10 +122,8 @@ class RunDirectory:
         Raises:
             CheckpointError: it cannot be written; the old one is still there.
         """
-        temporary = self.path / f".{name}.tmp"
         with explaining_failure(f"cannot write {self.path / name}"):
-            write_synced(temporary, content)
-            os.replace(temporary, self.path / name)
+            write_whole(self.path / name, lambda file: file.write(content))
 
     # -- log.jsonl and times.jsonl
 

@@ -133,7 +133,9 @@ def test_a_disk_that_fills_up_while_training(flat_pair, data, small_disk):
     assert newest(train(resume(run))).name == "2.3.safetensors"
 
 
-@pytest.mark.parametrize("step", ["save", "write_synced", "os.replace"])
+@pytest.mark.parametrize(
+    "step", ["training.checkpoints.save", "data.writing.os.fsync", "data.writing.os.replace"]
+)
 def test_a_checkpoint_that_replaces_another(tmp_path, monkeypatch, step):
     """Whatever fails while it is written, the old one of that name is still there, and nothing else."""
     path = tmp_path / "1.2.safetensors"
@@ -143,7 +145,7 @@ def test_a_checkpoint_that_replaces_another(tmp_path, monkeypatch, step):
     def fail(*arguments):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr(f"convnet_cfg.training.checkpoints.{step}", fail)
+    monkeypatch.setattr(f"convnet_cfg.{step}", fail)
     with pytest.raises(CheckpointError, match=r"cannot write checkpoint .*: Disk quota exceeded"):
         write_checkpoint(path, {"weight": np.ones(3, np.float32)}, {})
     assert path.read_bytes() == before

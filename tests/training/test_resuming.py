@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tiny_runs import StopAfter, assert_same_run, log, newest, options, resume, start, train, write_pair
 
+from convnet_cfg.data.writing import TEMPORARY
 from convnet_cfg.training.checkpoints import read_checkpoint
 from convnet_cfg.training.run_directory import RunDirectory
 from convnet_cfg.training.session import Interrupted
@@ -91,9 +92,9 @@ def test_lines_after_the_checkpoint_are_dropped(pair, data, uninterrupted):
     run = interrupt(start(pair, options(data, epochs=4), stop), stop)
     with (run / "log.jsonl").open("a") as file:
         file.write('{"kind": "train", "epoch": 2, "batch": 1, "cases": 40}\n{"kind": "tr')
-    (run / ".checkpoint.tmp").write_bytes(b"half a checkpoint")
+    (run / TEMPORARY).write_bytes(b"half a checkpoint")
     assert_same_run(train(resume(run)), uninterrupted)
-    assert not (run / ".checkpoint.tmp").exists()
+    assert not (run / TEMPORARY).exists()
 
 
 def test_the_minibatch_may_change_within_a_batch(pair, data):
