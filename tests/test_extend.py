@@ -110,10 +110,23 @@ def test_without_the_extension_the_types_are_unknown(folder, convnet):
     assert "unknown type 'noise'" in done.output
 
 
+OWN_TYPE = """from typing import ClassVar
+from convnet_cfg import extend
+@extend.layer_type
+class Own(extend.OwnSpec):
+    type_name: ClassVar[str] = "{name}"
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
+        (OWN_TYPE.format(name="fc"), "there is already a layer type 'fc'"),
+        (
+            f"{OWN_TYPE.format(name='hush')}\n{OWN_TYPE.format(name='hush')}",
+            "there is already a layer type 'hush'",
+        ),
         ("from convnet_cfg import extend\nextend.neuron('relu')(abs)", "there is already a neuron 'relu'"),
         (
             "from convnet_cfg import extend\nextend.schedule('dexp', {})(abs)",
