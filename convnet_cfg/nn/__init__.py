@@ -16,36 +16,41 @@ from convnet_cfg.nn.constraints import (
     NonNegativeColumns,
 )
 from convnet_cfg.nn.conv import Conv2D
-from convnet_cfg.nn.costs import (
-    binary_cross_entropy,
-    cauchy,
-    contrastive,
-    cross_entropy,
-    detection_cross_entropy,
-    detection_summary,
-    gated_sum_of_squares,
-    group_sparsity,
+from convnet_cfg.nn.costs.classes import (
     hinge_loss,
-    independent_cross_entropy,
     label_errors,
     log_logreg,
-    logistic_binary_cross_entropy,
-    logistic_detection_cross_entropy,
-    logistic_masked_binary_cross_entropy,
     logreg,
-    masked_binary_cross_entropy,
     masked_logreg,
-    ranking,
-    softmax_cross_entropy,
     softmax_logreg,
     softmax_masked_logreg,
     softmax_task_logreg,
-    squared_difference,
-    subset_logreg,
-    sum_of_squares,
     task_logreg,
+)
+from convnet_cfg.nn.costs.detection import (
+    detection_cross_entropy,
+    detection_summary,
+    logistic_detection_cross_entropy,
+    logistic_masked_binary_cross_entropy,
+    masked_binary_cross_entropy,
+)
+from convnet_cfg.nn.costs.entropy import (
+    binary_cross_entropy,
+    cross_entropy,
+    independent_cross_entropy,
+    logistic_binary_cross_entropy,
+    softmax_cross_entropy,
+)
+from convnet_cfg.nn.costs.pairs import contrastive, ranking
+from convnet_cfg.nn.costs.squares import (
+    cauchy,
+    gated_sum_of_squares,
+    group_sparsity,
+    squared_difference,
+    sum_of_squares,
     topographic_energy,
 )
+from convnet_cfg.nn.costs.subsets import subset_logreg
 from convnet_cfg.nn.dense import BlockDense, ConditionalProbability, Dense, PixelDense, Scaling
 from convnet_cfg.nn.dropconnect import DropConnectDense, DropoutDense
 from convnet_cfg.nn.dropout import FixedCountDropout, InvertedDropout, MaskDropout
