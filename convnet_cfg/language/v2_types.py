@@ -39,8 +39,6 @@ from convnet_cfg.language.shapes import (
 from convnet_cfg.language.spec import Report, key
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 
-MODULES = at_least(0)
-
 
 @dataclass(frozen=True, kw_only=True)
 class PartDataSpec(DataSpec):
@@ -85,7 +83,19 @@ class BlockSpec(FullSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvV2Spec(ConvSpec):
+class Grid:
+    """`modulesX` of a layer with filters: how often they are applied."""
+
+    modules: int = key(
+        "modulesX",
+        at_least(0),
+        default=0,
+        doc="Positions of a filter in a row; 0: as many as it takes to cover the image.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvV2Spec(Grid, ConvSpec):
     """`type=conv` of v2: with schedules, columns of a given norm, and updates every few minibatches."""
 
     params = ConvPeriodicParams
@@ -97,26 +107,13 @@ class ConvV2Spec(ConvSpec):
         missing_hint=" (it only tuned the GPU kernels: sumWidth=1 will do)",
         doc="It only tuned the GPU kernels.",
     )
-    modules: int = key(
-        "modulesX",
-        MODULES,
-        default=0,
-        doc="Positions of a filter in a row; 0: as many as it takes to cover the image.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalV2Spec(LocalSpec):
+class LocalV2Spec(Grid, LocalSpec):
     """`type=local` of v2: with schedules, columns of bounded norm, and updates every few minibatches."""
 
     params = LocalPeriodicParams
-
-    modules: int = key(
-        "modulesX",
-        MODULES,
-        default=0,
-        doc="Positions of a filter in a row; 0: as many as it takes to cover the image.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
