@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convnet_cfg.language.kinds import number_between, one_of
-from convnet_cfg.language.layer_types import LayerSpec, PoolSpec
+from convnet_cfg.language.kinds import number_between
+from convnet_cfg.language.layer_types import LayerSpec
 from convnet_cfg.language.params import AlexNetConvParams, AlexNetParams, EnableParams
 from convnet_cfg.language.spec import key
 from convnet_cfg.language.v2_types import RandomScaleSpec
@@ -31,17 +31,6 @@ class AlexNetLocalSpec(LocalSpec):
     """`type=local` with schedules and bounded columns."""
 
     params = AlexNetParams
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlexNetPoolSpec(PoolSpec):
-    """`type=pool`: also the value of greatest magnitude."""
-
-    pool: str = key(
-        "pool",
-        one_of("max", "maxabs", "avg"),
-        doc="`max`: the largest value of a window. `maxabs`: that of largest magnitude. `avg`: the mean.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

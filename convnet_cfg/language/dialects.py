@@ -16,7 +16,6 @@ from convnet_cfg.language.alexnet_types import (
     AlexNetConvSpec,
     AlexNetFullSpec,
     AlexNetLocalSpec,
-    AlexNetPoolSpec,
     AlexNetRandomScaleSpec,
     HalfSpec,
 )
@@ -141,7 +140,7 @@ ALEXNET = derive(
     AlexNetFullSpec,
     AlexNetConvSpec,
     AlexNetLocalSpec,
-    AlexNetPoolSpec,
+    v2.MaxAbsPoolSpec,
     v2.CrossMapNormV2Spec,
     v2.ConcatSpec,
     v2.FlipSpec,

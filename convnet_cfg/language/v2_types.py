@@ -136,14 +136,20 @@ class SumV2Spec(SumSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolV2Spec(PoolSpec):
-    """`type=pool` of v2: also the value of greatest magnitude, or the sum."""
+class MaxAbsPoolSpec(PoolSpec):
+    """`type=pool`: also the value of greatest magnitude."""
 
     pool: str = key(
         "pool",
         one_of("max", "maxabs", "avg"),
         doc="`max`: the largest value of a window. `maxabs`: that of largest magnitude. `avg`: the mean.",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolV2Spec(MaxAbsPoolSpec):
+    """`type=pool` of v2: also the value of greatest magnitude, or the sum."""
+
     sums: bool = key("sum", FLAG, default=False, doc="`avg` does not divide: it is the sum.")
 
 
