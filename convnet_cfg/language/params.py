@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from convnet_cfg.language.kinds import (
@@ -225,6 +225,10 @@ class Spread:
         ),
     )
 
+    def with_spread(self, limits: Limits, index: int) -> Limits:
+        """Return what also bounds the spread of the filters of one input."""
+        return replace(limits, least_spread=self.least_spreads[index], most_spread=self.most_spreads[index])
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConvPeriodicParams(Spread, PeriodicParams):
@@ -232,11 +236,7 @@ class ConvPeriodicParams(Spread, PeriodicParams):
 
     def limits(self, index: int) -> Limits:
         """Return what bounds the matrix of one input."""
-        return Limits(
-            norm=self.norms[index],
-            least_spread=self.least_spreads[index],
-            most_spread=self.most_spreads[index],
-        )
+        return self.with_spread(super().limits(index), index)
 
 
 # Its own rule of adapting rates divided by the root of a difference that it did not square.
@@ -292,13 +292,7 @@ class AlexNetConvParams(Spread, AlexNetParams):
 
     def limits(self, index: int) -> Limits:
         """Return what bounds the matrix of one input."""
-        return Limits(
-            norm=self.norms[index],
-            norm_only_shrinks=True,
-            norm_per_row=True,
-            least_spread=self.least_spreads[index],
-            most_spread=self.most_spreads[index],
-        )
+        return self.with_spread(super().limits(index), index)
 
 
 @dataclass(frozen=True, kw_only=True)
