@@ -71,10 +71,18 @@ def test_logarithm_of_zero():
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])
 @pytest.mark.parametrize("targets", [BITS, SHARES])
-def test_binary_cross_entropy(targets, weight):
-    wanted = by_case(reference.binary, targets, logistic(LOGITS), weight)
-    unfused = lambda y: nn.binary_cross_entropy(targets, y, weight)  # noqa: E731
-    fused = lambda x: nn.logistic_binary_cross_entropy(targets, x, weight)  # noqa: E731
+@pytest.mark.parametrize(
+    ("cost", "logistic_cost", "formula"),
+    [
+        (nn.binary_cross_entropy, nn.logistic_binary_cross_entropy, reference.binary),
+        (nn.detection_cross_entropy, nn.logistic_detection_cross_entropy, reference.detection),
+    ],
+    ids=["binary", "detection"],
+)
+def test_cross_entropy_of_independent_outputs(cost, logistic_cost, formula, targets, weight):
+    wanted = by_case(formula, targets, logistic(LOGITS), weight)
+    unfused = lambda y: cost(targets, y, weight)  # noqa: E731
+    fused = lambda x: logistic_cost(targets, x, weight)  # noqa: E731
     np.testing.assert_allclose(unfused(tf.constant(logistic(LOGITS))), wanted, **CLOSE)
     np.testing.assert_allclose(fused(tf.constant(LOGITS)), wanted, **CLOSE)
     assert_derivative(unfused, logistic(LOGITS))
@@ -133,18 +141,6 @@ def test_independent_cross_entropy():
 
 
 # -- detection
-
-
-@pytest.mark.parametrize("weight", [1.0, 3.0])
-@pytest.mark.parametrize("targets", [BITS, SHARES])
-def test_detection_cross_entropy(targets, weight):
-    wanted = by_case(reference.detection, targets, logistic(LOGITS), weight)
-    unfused = lambda y: nn.detection_cross_entropy(targets, y, weight)  # noqa: E731
-    fused = lambda x: nn.logistic_detection_cross_entropy(targets, x, weight)  # noqa: E731
-    np.testing.assert_allclose(unfused(tf.constant(logistic(LOGITS))), wanted, **CLOSE)
-    np.testing.assert_allclose(fused(tf.constant(LOGITS)), wanted, **CLOSE)
-    assert_derivative(unfused, logistic(LOGITS))
-    assert_derivative(fused, LOGITS)
 
 
 def test_detection_summary_by_hand():
