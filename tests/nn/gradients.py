@@ -20,6 +20,15 @@ def run(function, *inputs, seed=99):
     return output.numpy(), g, [None if d is None else d.numpy() for d in gradients]
 
 
+def value_and_gradient(function, x):
+    """Return the output, and the gradient of its sum (arrays)."""
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        output = function(x)
+    return output.numpy(), tape.gradient(output, x).numpy()
+
+
 def assert_differences_agree(function, *inputs, step=1e-6, tolerance=1e-7):
     """Compare the gradients with central differences along random directions, in float64."""
     _, g, gradients = run(function, *inputs)

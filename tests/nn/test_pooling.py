@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from convnet_cfg import nn
 
-from .gradients import normal, run
+from .gradients import normal, run, value_and_gradient
 
 # side, size, strides, start, output_side (None: as many as needed)
 SPANS = [
@@ -73,12 +73,9 @@ def test_max_abs_pool(span, dtype):
 
 def test_of_equal_magnitudes_the_last_wins():
     x = tf.constant([[[3.0, -1.0], [-3.0, 2.0]], [[-3.0, 2.0], [3.0, 0.0]]])[..., None]
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = nn.MaxAbsPool2D(2, 2)(x)
+    y, gradient = value_and_gradient(nn.MaxAbsPool2D(2, 2), x)
     np.testing.assert_array_equal(y[:, 0, 0, 0], [-3.0, 3.0])
-    gradient = tape.gradient(y, x)[..., 0]
-    np.testing.assert_array_equal(gradient, [[[0, 0], [1, 0]], [[0, 0], [1, 0]]])
+    np.testing.assert_array_equal(gradient[..., 0], [[[0, 0], [1, 0]], [[0, 0], [1, 0]]])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -136,13 +133,8 @@ def test_unknown_divisors_are_refused():
 
 
 def test_all_pixels_of_a_flat_image_get_the_gradient():
-    image = np.zeros((1, 4, 4, 1), np.float32)
-    layer = nn.MaxPool2D(2, 2)
-    with tf.GradientTape() as tape:
-        x = tf.constant(image)
-        tape.watch(x)
-        y = layer(x)
-    np.testing.assert_array_equal(tape.gradient(y, x), np.ones((1, 4, 4, 1)))
+    _, gradient = value_and_gradient(nn.MaxPool2D(2, 2), np.zeros((1, 4, 4, 1), np.float32))
+    np.testing.assert_array_equal(gradient, np.ones((1, 4, 4, 1)))
 
 
 def test_last_window_reaches_beyond_the_border():
@@ -176,11 +168,7 @@ def test_inside_a_compiled_loop_with_minibatches_of_any_size(cls):
         start = (tf.constant(0), tf.zeros((0, 8, 8, 2)))
         return tf.while_loop(lambda first, _: first < tf.shape(images)[0], step, start, shapes)[1]
 
-    with tf.GradientTape() as tape:
-        x = tf.constant(image)
-        tape.watch(x)
-        y = tf.reduce_sum(layer(x) ** 2)
-    wanted = tape.gradient(y, x)
+    _, wanted = value_and_gradient(lambda x: layer(x) ** 2, image)
     for size in (1, 2, 3):
         np.testing.assert_allclose(gradients(image, size), wanted, atol=1e-5)
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from convnet_cfg import nn
 
-from .gradients import normal
+from .gradients import normal, value_and_gradient
 
 # amplitude, refractory time, membrane, gain, smoothing
 LIF = (0.063, 0.001, 0.05, 0.825, 0.02)
@@ -34,11 +34,7 @@ def slope(x):
 def evaluate(name, x, parameters, noise, dtype="float64"):
     layer = nn.RandomActivation(name, parameters, dtype=dtype)
     layer.draw_noise = lambda shape: tf.constant(noise, dtype)
-    with tf.GradientTape() as tape:
-        x = tf.constant(x, dtype)
-        tape.watch(x)
-        y = layer(x)
-    return y.numpy(), tape.gradient(y, x).numpy()
+    return value_and_gradient(layer, tf.constant(x, dtype))
 
 
 def test_noisy_relu():
