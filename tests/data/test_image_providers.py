@@ -38,6 +38,21 @@ def assert_same(matrix, expected):
         assert matrix[tuple(place)] == np.float32(value)
 
 
+def assert_all_same(matrices, expected):
+    """Compare each matrix of a batch with the original's."""
+    for matrix, part in zip(matrices, expected, strict=True):
+        assert_same(matrix, part)
+
+
+def assert_views_same(provider, expected, sums):
+    """Compare all views of batch 6, one behind the other, and the sums of their images."""
+    arrays = provider.test_arrays(6)
+    views = [provider.prepare_test(arrays, view=view) for view in range(provider.views)]
+    assert_all_same([tf.concat(parts, axis=0) for parts in zip(*views, strict=True)], expected)
+    found = [np.asarray(images).sum(dtype=np.float64) for images, _ in views]
+    assert found == pytest.approx(sums, abs=1e-6)
+
+
 def legacy_draws(cases, border):
     """The draws of the original after seeding numpy's legacy generator with 5: Y, X, coin for each case."""
     rng = np.random.RandomState(5)
@@ -52,10 +67,7 @@ def test_cifar_as_the_original(tiny, original):
     assert provider.shapes == ((32, 32, 3), (1,))
     arrays = provider.training_arrays(1, np.random.default_rng(0))
     assert [array.dtype for array in arrays] == [np.uint8, np.int32]
-    for matrix, expected in zip(
-        provider.prepare_training(arrays), original["cifar train batch 1"][2:], strict=True
-    ):
-        assert_same(matrix, expected)
+    assert_all_same(provider.prepare_training(arrays), original["cifar train batch 1"][2:])
 
 
 def test_cropped_training_as_the_original(tiny, original):
@@ -63,28 +75,20 @@ def test_cropped_training_as_the_original(tiny, original):
     images, labels, draws = provider.training_arrays(1, np.random.default_rng(0))
     assert (draws.dtype, draws.shape) == (np.int32, (60, 3))
     matrices = provider.prepare_training((images, labels, legacy_draws(60, 4)))
-    expected = original["cifar-cropped train batch 1 border 4, numpy legacy seed 5"]
-    for matrix, part in zip(matrices, expected, strict=True):
-        assert_same(matrix, part)
+    assert_all_same(matrices, original["cifar-cropped train batch 1 border 4, numpy legacy seed 5"])
 
 
 def test_cropped_test_as_the_original(tiny, original):
     provider = open_provider("cifar-cropped", tiny)
     assert provider.views == 1
     matrices = provider.prepare_test(provider.test_arrays(6))
-    for matrix, part in zip(matrices, original["cifar-cropped test centre batch 6 border 4"], strict=True):
-        assert_same(matrix, part)
+    assert_all_same(matrices, original["cifar-cropped test centre batch 6 border 4"])
 
 
 def test_ten_views_as_the_original(tiny, original):
     provider = open_provider("cifar-cropped", tiny, test_views=10)
-    arrays = provider.test_arrays(6)
-    views = [provider.prepare_test(arrays, view=view) for view in range(provider.views)]
-    matrices = [tf.concat(parts, axis=0) for parts in zip(*views, strict=True)]
-    for matrix, part in zip(matrices, original["cifar-cropped test multiview batch 6 border 4"], strict=True):
-        assert_same(matrix, part)
-    sums = [np.asarray(images).sum(dtype=np.float64) for images, _ in views]
-    assert sums == pytest.approx(original["cifar-cropped multiview per-view sums"], abs=1e-6)
+    sums = original["cifar-cropped multiview per-view sums"]
+    assert_views_same(provider, original["cifar-cropped test multiview batch 6 border 4"], sums)
 
 
 def test_inner_crops_as_the_second_original(tiny, second):
@@ -93,23 +97,14 @@ def test_inner_crops_as_the_second_original(tiny, second):
     images, labels, draws = provider.training_arrays(1, np.random.default_rng(0))
     assert (images.dtype, draws.shape) == (np.uint8, (60, 3))
     matrices = provider.prepare_training((images, labels, legacy_draws(60, 4)))
-    for matrix, part in zip(matrices, second["train batch 1 numpy legacy seed 5"], strict=True):
-        assert_same(matrix, part)
-    for matrix, part in zip(
-        provider.prepare_test(provider.test_arrays(6)), second["test batch 6"], strict=True
-    ):
-        assert_same(matrix, part)
+    assert_all_same(matrices, second["train batch 1 numpy legacy seed 5"])
+    assert_all_same(provider.prepare_test(provider.test_arrays(6)), second["test batch 6"])
 
 
 def test_nine_views_as_the_second_original(tiny, second):
     provider = open_provider("cifar", tiny, inner_size=24, test_views=9)
-    arrays = provider.test_arrays(6)
-    views = [provider.prepare_test(arrays, view=view) for view in range(provider.views)]
-    matrices = [tf.concat(parts, axis=0) for parts in zip(*views, strict=True)]
-    for matrix, part in zip(matrices, second["test batch 6 multiview"], strict=True):
-        assert_same(matrix, part)
-    sums = [np.asarray(images).sum(dtype=np.float64) for images, _ in views]
-    assert sums == pytest.approx(second["test batch 6 multiview per-view sums"], abs=1e-6)
+    sums = second["test batch 6 multiview per-view sums"]
+    assert_views_same(provider, second["test batch 6 multiview"], sums)
 
 
 def test_the_scalar_mean_is_subtracted_too(make_folder):
