@@ -47,8 +47,6 @@ def build(
     built.variables = {owned.name: _variable(built, owned) for owned in network.owned()}
     for name, value in initial_values(network, seed, builder.functions, built.kernel_images):
         built.variables[name].assign(value)
-    for owned in network.owned():
-        built.variables[owned.name].constraint = constraint(owned)
     if network.has_params and built.variables:
         built.optimizer = GroupedOptimizer(parameter_groups(built, decay))
         built.optimizer.build(built.model.trainable_variables)
@@ -71,12 +69,13 @@ def parameter_groups(built: BuiltNetwork, decay: str) -> list[Group]:
                 [built.variables[owned.name]],
                 learning_rate=rule.learning_rate,
                 momentum=rule.momentum,
-                weight_decay=rule.weight_decay,
+                weight_decay=max(rule.weight_decay, 0.0),
                 decay=(rule.decay or decay) if owned.input is not None or rule.weight_decay else "none",
                 name=owned.name,
                 period=built.network.period(owned.layer, rule),
                 gathers_moves=owned.input is not None and not isinstance(owned.layer.spec, ConvSpec),
                 velocity_mask=_velocity_mask(built, owned),
+                constraint=constraint(owned),
             )
         )
     return groups

@@ -1,50 +1,66 @@
-"""The same step in TensorFlow, in place: what makes a step of all groups cheap inside a graph.
+"""The same step in TensorFlow, in place: what makes a step of all groups cheap.
 
-`rules.momentum_step` allocates a new weight and velocity; the kernel used here changes both in
-one pass. It is the kernel behind the SGD of TensorFlow's own Keras 2:
-V = m V - e G;  W = W + V.
+`rules.take_step` allocates a new weight and velocity. A variable that fits the processor's cache is
+changed by TensorFlow's own kernel for momentum: V = m V + S G;  W = W - R V. A larger one is bound by
+memory: its whole step is compiled by XLA into one pass that reads G, V, W and writes V, W.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import tensorflow as tf
 
-from convnet_cfg.optim.rules import Decay, Settings
+from convnet_cfg.optim.rules import Decay, Numbers
 
 __all__ = [
+    "compile_step",
     "compiled_by_xla",
-    "dense",
+    "is_large",
     "momentum_step_in_place",
-    "only_if",
-    "outside_of_graph",
     "on_each_device",
-    "refuse_replica_context",
-    "stop_unless",
+    "outside_of_graph",
+    "sum_over_replicas",
 ]
 
 T = TypeVar("T")
 
+LARGE = 1 << 20
+"""From so many numbers on a variable is worth a compiled step (see docs/performance.md)."""
 
-def momentum_step_in_place(weight: Any, velocity: Any, gradient: Any, now: Settings, decay: Decay) -> None:
-    """Do what `rules.momentum_step` returns, to two `tf.Variable`s; gradient: a tensor of their type."""
+
+def is_large(variable: Any) -> bool:
+    """Return whether the step of a variable is to be compiled; not under a strategy of tf.distribute."""
+    return bool(variable.shape.num_elements() >= LARGE and not tf.distribute.has_strategy())
+
+
+def compile_step(step: Callable[..., None]) -> Callable[..., None]:
+    """Return the function compiled by XLA."""
+    compiled: Callable[..., None] = tf.function(step, jit_compile=True)
+    return compiled
+
+
+def momentum_step_in_place(
+    weight: Any, velocity: Any, gradient: Any, now: Numbers, decay: Decay, nesterov: bool
+) -> None:
+    """Do what `rules.take_step` returns, to two `tf.Variable`s."""
+    gradient = tf.cast(tf.convert_to_tensor(gradient), weight.dtype)
     if decay.coupled:
         gradient = gradient + now.weight_decay * weight
-    if decay.shrink is not None and not decay.after:
-        weight.assign_sub(decay.shrink(now) * weight)
-    tf.raw_ops.ResourceApplyKerasMomentum(
-        var=weight.handle, accum=velocity.handle, lr=now.learning_rate, grad=gradient, momentum=now.momentum
+    if decay.share is not None and not decay.after:
+        weight.assign_sub(now.share * weight)
+    tf.raw_ops.ResourceApplyMomentum(
+        var=weight.handle,
+        accum=velocity.handle,
+        lr=now.step,
+        # A broken gradient times the scale of a frozen group, 0, is 0.
+        grad=tf.math.multiply_no_nan(gradient, now.scale),
+        momentum=now.momentum,
+        use_nesterov=nesterov,
     )
-    if decay.shrink is not None and decay.after:
-        weight.assign_sub(decay.shrink(now) * weight)
-
-
-def dense(gradient: Any, dtype: str) -> Any:
-    """Return a gradient, which may be sparse, as a tensor of that type."""
-    return tf.cast(tf.convert_to_tensor(gradient), dtype)
+    if decay.share is not None and decay.after:
+        weight.assign_sub(now.share * weight)
 
 
 def outside_of_graph(read: Callable[[], T]) -> T:
@@ -53,32 +69,8 @@ def outside_of_graph(read: Callable[[], T]) -> T:
         return read()
 
 
-def only_if(condition: Any, action: Callable[[], Any]) -> None:
-    """Do something if a scalar tensor is true, when the graph runs."""
-
-    def act() -> Any:
-        action()
-        return tf.constant(True)
-
-    tf.cond(condition, act, lambda: tf.constant(False))
-
-
-def stop_unless(condition: Callable[[], Any], message: str) -> AbstractContextManager[Any]:
-    """Guard what is traced inside: it runs if the condition holds, else InvalidArgumentError.
-
-    Eagerly there is nothing to guard: what was looked at is still so. One condition for all groups
-    costs nothing that can be measured; `tf.cond`, even one for all, costs a third of the step.
-    """
-    if not tf.inside_function():
-        return nullcontext()
-    guard: AbstractContextManager[Any] = tf.control_dependencies(
-        [tf.debugging.Assert(condition(), [message])]
-    )
-    return guard
-
-
 def compiled_by_xla() -> bool:
-    """Return whether this is traced for XLA, which drops assertions, and fuses what is pure."""
+    """Return whether this is traced for XLA, which fuses what is pure."""
     graph = tf.compat.v1.get_default_graph()
     while graph is not None:
         context = graph._get_control_flow_context()
@@ -88,18 +80,19 @@ def compiled_by_xla() -> bool:
     return False
 
 
-def refuse_replica_context() -> None:
-    """Raise NotImplementedError where one of several replicas computes: gradients would not be summed."""
-    if tf.distribute.has_strategy() and not tf.distribute.in_cross_replica_context():
-        raise NotImplementedError(
-            "GroupedOptimizer does not add up gradients of a tf.distribute strategy: reduce them first, and "
-            "call apply in the scope of the strategy, outside of its `run`"
-        )
+def sum_over_replicas(update: Callable[[list[Any]], None], gradients: list[Any]) -> None:
+    """Call `update` with the gradients, once for all replicas of a strategy, summed over them."""
+    if not tf.distribute.has_strategy() or tf.distribute.in_cross_replica_context():
+        update(gradients)
+        return
+    replica = tf.distribute.get_replica_context()
+    summed = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+    replica.merge_call(lambda strategy, gradients: update(gradients), args=(summed,))
 
 
-def on_each_device(function: Callable[..., None], weight: Any, *others: Any) -> None:
+def on_each_device(update: Callable[..., None], weight: Any, *others: Any) -> None:
     """Call a function that changes a `tf.Variable` and others beside it, once for each device's copies."""
     if not tf.distribute.has_strategy():
-        function(weight, *others)
+        update(weight, *others)
         return
-    tf.distribute.get_strategy().extended.update(weight, function, args=others)
+    tf.distribute.get_strategy().extended.update(weight, update, args=others, group=False)

@@ -5,198 +5,149 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from numbers import Real
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import keras
 from keras import ops
 
-from convnet_cfg.optim.groups import NUMBERS, Group, check_cover, named
-from convnet_cfg.optim.rules import DECAYS, Decay, Settings, momentum_step
+from convnet_cfg.optim.columns import numbers_of
+from convnet_cfg.optim.groups import NUMBERS, Group, named
+from convnet_cfg.optim.handles import GroupHandle, Groups
+from convnet_cfg.optim.rules import DECAYS, Numbers, Settings
+from convnet_cfg.optim.saving import from_config, to_config
+from convnet_cfg.optim.schedules import ProgressSchedule
+from convnet_cfg.optim.selection import share_out
+from convnet_cfg.optim.steps import IN_TENSORFLOW, Gathering, Slot, make_step
+from convnet_cfg.optim.steps import update as update_variable
+from convnet_cfg.optim.table import Table, variable_table
 
 __all__ = ["GroupHandle", "GroupedOptimizer"]
 
 T = TypeVar("T")
 
-IN_TENSORFLOW = keras.backend.backend() == "tensorflow"
 if IN_TENSORFLOW:
     from convnet_cfg.optim import fused
+
+# Numbers are kept in double precision, so that each is rounded once; JAX has none unless it is told so.
+WIDE = "float32" if keras.backend.backend() == "jax" else "float64"
 
 
 def _outside_of_graph(read: Callable[[], T]) -> T:
     return fused.outside_of_graph(read) if IN_TENSORFLOW else read()
 
 
-CROSSED = (
-    "a group was frozen, or a frozen one set to train, since this training step was traced: "
-    "trace the step anew (see GroupedOptimizer.active)"
-)
-
-
-class Gathering(NamedTuple):
-    """What is gathered of the gradients of several steps, and of how many; see `Group.period`."""
-
-    total: Any
-    count: Any
-    period: int
-    moves: bool
-
-
-class Slot(NamedTuple):
-    """What the optimizer keeps for one variable."""
-
-    velocity: Any
-    group: int
-    decay: Decay
-    gathering: Gathering | None
-    velocity_mask: Any
-
-
-class Step(NamedTuple):
-    """What one step of one variable needs; gradient None: G = 0."""
-
-    variable: Any
-    gradient: Any
-    slot: Slot
-
-
-def _number_property(field: str) -> property:
-    def read(handle: GroupHandle) -> float:
-        return float(handle._numbers[field].numpy()[handle._index])
-
-    def write(handle: GroupHandle, value: float) -> None:
-        change: dict[str, Any] = {field: value}
-        checked = replace(handle.as_group(), **change)
-        values = handle._numbers[field].numpy().copy()
-        values[handle._index] = getattr(checked, field)
-        handle._numbers[field].assign(values)
-
-    return property(read, write, doc=f"`Group.{field}` as it is now; checked when set, no retracing.")
-
-
-class GroupHandle:
-    """One group of an optimizer while it trains: its four numbers can be read and set.
-
-    They live in variables, so a `tf.function` that was traced before sees the new number.
-    """
-
-    learning_rate = _number_property("learning_rate")
-    momentum = _number_property("momentum")
-    weight_decay = _number_property("weight_decay")
-    base_learning_rate = _number_property("base_learning_rate")
-
-    def __init__(self, group: Group, index: int, numbers: Mapping[str, Any]) -> None:
-        """Take the group as it was given, its number, and the optimizer's variables by field."""
-        self._group, self._index, self._numbers = group, index, numbers
-
-    def __repr__(self) -> str:
-        """Show the name, the numbers as they are now, and the decay."""
-        numbers = ", ".join(f"{field}={getattr(self, field):g}" for field in NUMBERS)
-        return f"GroupHandle({self.name!r}, {numbers}, decay={self.decay!r})"
-
-    @property
-    def name(self) -> str:
-        """The name under which `GroupedOptimizer.groups` knows it."""
-        return str(self._group.name)
-
-    @property
-    def decay(self) -> str:
-        """The name of its rule in `DECAYS`; fixed."""
-        return self._group.decay
-
-    @property
-    def variables(self) -> tuple[Any, ...]:
-        """Its variables; fixed."""
-        return tuple(self._group.variables)
-
-    def as_group(self) -> Group:
-        """Return a Group with the numbers of this moment."""
-        now: dict[str, Any] = {field: getattr(self, field) for field in NUMBERS}
-        return replace(self._group, **now)
-
-
+@keras.saving.register_keras_serializable("convnet_cfg")
 class GroupedOptimizer(keras.optimizers.Optimizer):
-    """Momentum in which each group of variables has its own rate, momentum and weight decay.
+    """Momentum, Nesterov or Adam in which each group of variables has its own rate, momentum and decay.
 
-    One step of a variable, e.g. with decay `cuda-convnet` (`DECAYS` has the other formulas):
+    One step of a variable, e.g. of momentum with decay `cuda-convnet` (`RULES` and `DECAYS` have the
+    other formulas):
 
         V = m V - e (G + d W);  W = W + V
 
-    `learning_rate` is one factor over all groups, 1.0 at first: e = learning_rate * the group's.
+    `learning_rate` is one factor over all groups, 1.0 at first: e = learning_rate * the group's. Keras'
+    callbacks set it, and so keep the ratios of the groups.
 
-    A group is frozen while its e is zero or below. Its variables need no gradient then, and one
-    that is given is ignored. For others a gradient of None means G = 0: decay and momentum go on.
-    Variables that are not handed to `apply` are left alone, as in Keras.
-
-    Rates may cross zero between steps. In TensorFlow a traced step holds the kernels of just the
-    groups that were active, so it has to be traced anew then: hand it `active`, and that happens by
-    itself. Else it stops with `tf.errors.InvalidArgumentError` before it changes anything.
-    Steps run eagerly, compiled by XLA, or by other backends follow a rate across zero themselves.
+    A group is frozen while its e is zero or below: nothing of it changes, whatever its gradients are. For
+    others a gradient of None means G = 0: decay and momentum go on. Variables that are not handed to
+    `apply` are left alone, as in Keras.
     """
 
-    def __init__(self, groups: Iterable[Group], name: str = "grouped_optimizer") -> None:
-        """Make the variables that hold the groups' numbers; velocities come with `build`.
+    def __init__(
+        self,
+        groups: Iterable[Group],
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1.0,
+        *,
+        total_steps: int | None = None,
+        name: str = "grouped_optimizer",
+        **keras_options: Any,
+    ) -> None:
+        """Make the variables that hold the groups' numbers; what is kept for each weight comes with `build`.
 
         Args:
             groups: at least one.
+            learning_rate: the factor over all groups, or a schedule of it.
+            total_steps: of the whole training: calls of `apply`; needed by a `ProgressSchedule`.
             name: of the optimizer.
+            keras_options: those of every Keras optimizer: clipnorm, clipvalue, global_clipnorm (one norm over
+                all groups), use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor,
+                gradient_accumulation_steps.
 
         Raises:
-            ValueError: there is no group, or two have the same name.
+            ValueError: there is no group, two have the same name, a number is out of its range, or a
+                group follows the progress of a training of unknown length.
+            TypeError: a number is not a number.
         """
-        super().__init__(learning_rate=1.0, name=name)
+        if keras_options.get("weight_decay") is not None:
+            raise ValueError("weight_decay is a number of each group, not of the optimizer")
+        if isinstance(learning_rate, Real) and not isinstance(learning_rate, bool):
+            learning_rate = float(learning_rate)
+        super().__init__(learning_rate=learning_rate, name=name, **keras_options)
         by_name = named(groups)
-        if not by_name:
-            raise ValueError("an optimizer needs at least one group")
-        numbers = {field: self._add_numbers(field, by_name.values()) for field in NUMBERS}
-        self._numbers = MappingProxyType(numbers)
-        self._groups = MappingProxyType(
+        self.total_steps = _checked_total(total_steps, by_name)
+        self.numbers: Mapping[str, Any] = MappingProxyType(
+            {field: self._add_numbers(field, by_name.values()) for field in NUMBERS}
+        )
+        self._groups = Groups(
             {
-                name: GroupHandle(replace(group, name=name), index, self._numbers)
+                name: GroupHandle(replace(group, name=name), index, self)
                 for index, (name, group) in enumerate(by_name.items())
             }
         )
-        self._slots: Mapping[int, Slot] = MappingProxyType({})
+        self._slots: Mapping[Any, Slot] = MappingProxyType({})
 
     def _add_numbers(self, field: str, groups: Iterable[Group]) -> Any:
-        # In double precision: a float32 network gets each number rounded once, a float64 one exact.
-        values = [getattr(group, field) for group in groups]
-        variable = self.add_variable((len(values),), dtype="float64", name=f"group_{field}")
+        values = [value if isinstance(value := getattr(group, field), float) else 0.0 for group in groups]
+        variable = self.add_variable((len(values),), dtype=WIDE, name=f"group_{field}")
         variable.assign(values)
         return variable
 
     @property
-    def groups(self) -> Mapping[str, GroupHandle]:
+    def groups(self) -> Groups:
         """The groups by name, to read and set their numbers while training."""
         return self._groups
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Make a velocity of zeros for each variable of each group.
+        """Share the variables out to the groups, and make a velocity of zeros for each.
 
         Raises:
-            ValueError: a variable is in no group or in several; the message lists all of them.
+            ValueError: a variable is in no group or in several, or a group names one that is not there; the
+                message lists all of them.
         """
         if self.built:
             return
         groups = _outside_of_graph(lambda: {name: handle.as_group() for name, handle in self._groups.items()})
-        check_cover(groups, variables)
+        shares = share_out(groups, variables)
         super().build(list(variables))
-        self._slots = MappingProxyType(
-            {
-                id(variable): self._new_slot(variable, index, groups[handle.name])
-                for index, handle in enumerate(self._groups.values())
-                for variable in handle.variables
-            }
-        )
+        slots = {}
+        for index, (name, handle) in enumerate(self._groups.items()):
+            handle._variables = shares[name]
+            for variable in handle.variables:
+                slots[self._var_key(variable)] = self._new_slot(variable, index, groups[name])
+        self._slots = MappingProxyType(slots)
 
     def _new_slot(self, variable: Any, index: int, group: Group) -> Slot:
-        velocity = self.add_variable_from_reference(variable, "velocity")
+        state = tuple(self._new_state(variable, name) for name in group.update_rule.slots)
         gathering = None
         if group.period > 1:
             total = self.add_variable_from_reference(variable, "gathered")
             count = self.add_variable((), dtype="int64", initializer="zeros", name="gathered_steps")
             gathering = Gathering(total, count, group.period, group.gathers_moves)
-        return Slot(velocity, index, DECAYS[group.decay], gathering, group.velocity_mask)
+        slot = Slot(state, index, group, gathering, None)
+        # A constraint may be any function, which XLA need not know how to compile.
+        if not (IN_TENSORFLOW and group.constraint is None and fused.is_large(variable)):
+            return slot
+        targets = [part.value for part in (variable, *state)]
+        compiled = fused.compile_step(lambda gradient, now: make_step(slot, now, gradient, *targets))
+        return slot._replace(compiled=compiled)
+
+    def _new_state(self, variable: Any, name: str) -> Any:
+        if name == "products":
+            path = f"{variable.path.replace('/', '_')}_products"
+            return self.add_variable((2,), dtype=WIDE, initializer="ones", name=path)
+        return self.add_variable_from_reference(variable, name)
 
     def gathering(self, variable: Any) -> Gathering | None:
         """Return what is gathered for the next update of a variable; None if every step is an update.
@@ -207,16 +158,16 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return self._slot(variable).gathering
 
     def velocity(self, variable: Any) -> Any:
-        """Return the `keras.Variable` that holds V of a variable: the sum of its steps, with momentum.
+        """Return the `keras.Variable` that holds V of a variable; with Adam the mean of its gradients.
 
         Raises:
             ValueError: the optimizer was not built with this variable.
         """
-        return self._slot(variable).velocity
+        return self._slot(variable).state[0]
 
     def _slot(self, variable: Any) -> Slot:
         try:
-            return self._slots[id(variable)]
+            return self._slots[self._var_key(variable)]
         except KeyError:
             path = getattr(variable, "path", variable)
             raise ValueError(f"{self.name} was not built with variable {path}") from None
@@ -231,39 +182,62 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         Raises:
             ValueError: as `build`; or a variable is unknown, or the numbers of gradients and
                 variables differ.
-            NotImplementedError: inside of the `run` of a `tf.distribute` strategy: gradients are to be
-                reduced first, and this called in the scope of the strategy.
         """
         if trainable_variables is None:
             trainable_variables = self._trainable_variables
         elif not self.built:
-            self.build(trainable_variables)
-        with keras.name_scope(self.name):
-            steps = [
-                Step(variable, gradient, self._slot(variable))
-                for variable, gradient in zip(trainable_variables, grads, strict=True)
-            ]
-            if IN_TENSORFLOW and not fused.compiled_by_xla():
-                fused.refuse_replica_context()
-                self._apply_in_place(steps)
-            else:
-                self._apply_where_active(steps)
-            self.iterations.assign_add(1)
+            self.build(list(trainable_variables))
+        pairs = list(zip(grads, trainable_variables, strict=True))
+        for variable in trainable_variables:
+            self._slot(variable)
+        given = [ops.zeros_like(variable) if gradient is None else gradient for gradient, variable in pairs]
+        if self.global_clipnorm:
+            given = self._counted(given, trainable_variables)
+        super().apply(given, list(trainable_variables))
+
+    def _counted(self, gradients: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
+        """Return gradients, those of frozen groups zero: they must not count in a norm over all groups."""
+        active = ops.unstack(self._settings().learning_rate > 0, len(self._groups))
+        return [
+            ops.where(active[self._slot(variable).number], ops.convert_to_tensor(gradient), 0)
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        """Make the step of all variables, under a strategy of tf.distribute with the sums of its replicas."""
+        slots = [self._slot(variable) for variable in trainable_variables]
+
+        def update(gradients: Sequence[Any]) -> None:
+            by_dtype = {
+                dtype: self._now(dtype)
+                for dtype in sorted({variable.dtype for variable in trainable_variables})
+            }
+            for variable, slot, gradient in zip(trainable_variables, slots, gradients, strict=True):
+                update_variable(variable, slot, by_dtype[variable.dtype][slot.number], gradient)
+
+        if IN_TENSORFLOW:
+            fused.sum_over_replicas(update, list(grads))
+        else:
+            update(grads)
 
     @property
     def active(self) -> tuple[bool, ...]:
         """Which groups are not frozen now, in their order; also readable while a graph is traced.
 
-        Hand it to a `tf.function` as an argument, used or not, and the step is traced anew when a
-        rate crosses zero:
-
-            step(images, labels, optimizer.active)
+        A loop of your own that computes gradients of `active_variables` only has to be traced anew when
+        a rate crosses zero; hand this to its `tf.function` as an argument, used or not, and it is.
         """
         return _outside_of_graph(self._active_now)
 
     def _active_now(self) -> tuple[bool, ...]:
-        rates = self._numbers["learning_rate"].numpy() * float(self.learning_rate.numpy())
-        return tuple((rates > 0).tolist())
+        factor = float(ops.convert_to_numpy(self.learning_rate))
+        rates = ops.convert_to_numpy(self.numbers["learning_rate"])
+        return tuple(
+            factor > 0 and (handle._group.scheduled or bool(rate > 0))
+            for handle, rate in zip(self._groups.values(), rates, strict=True)
+        )
 
     @property
     def active_variables(self) -> list[Any]:
@@ -271,35 +245,37 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         handles = zip(self._groups.values(), self.active, strict=True)
         return [variable for handle, active in handles if active for variable in handle.variables]
 
-    def _rates(self) -> Any:
-        return ops.multiply(self._numbers["learning_rate"], ops.cast(self.learning_rate, "float64"))
+    def scheduled_rate(self, group: Group) -> Any:
+        """Return the rate of a group with a schedule at this step, without the factor over all groups."""
+        schedule, step = group.learning_rate, ops.convert_to_tensor(self._iterations)
+        assert callable(schedule)
+        if isinstance(schedule, ProgressSchedule):
+            return schedule(ops.minimum(ops.cast(step, WIDE) / self.total_steps, 1.0))
+        return schedule(step)
 
-    def _settings(self, dtype: str) -> list[Settings]:
-        """Return the settings of each group, as scalars of that type."""
-        vectors = Settings(
-            learning_rate=self._rates(),
-            momentum=self._numbers["momentum"],
-            weight_decay=ops.maximum(self._numbers["weight_decay"], 0.0),
-            base_learning_rate=self._numbers["base_learning_rate"],
+    def _settings(self) -> Settings:
+        """Return e, m, d and e0 of all groups, vectors of double precision."""
+        rates = self.numbers["learning_rate"]
+        groups = [handle._group for handle in self._groups.values()]
+        if any(group.scheduled for group in groups):
+            numbers = ops.unstack(rates, len(groups))
+            rates = ops.stack(
+                [
+                    ops.cast(self.scheduled_rate(group), WIDE) if group.scheduled else number
+                    for group, number in zip(groups, numbers, strict=True)
+                ]
+            )
+        factor = ops.cast(self.learning_rate, WIDE)
+        return Settings(
+            learning_rate=ops.multiply(rates, factor),
+            momentum=ops.convert_to_tensor(self.numbers["momentum"]),
+            weight_decay=ops.convert_to_tensor(self.numbers["weight_decay"]),
+            base_learning_rate=ops.convert_to_tensor(self.numbers["base_learning_rate"]),
         )
-        columns = [ops.unstack(ops.cast(vector, dtype), len(self._groups)) for vector in vectors]
-        return [Settings(*numbers) for numbers in zip(*columns, strict=True)]
 
-    def _each(self, steps: list[Step], update: Callable[[Step, Settings], None]) -> None:
-        dtypes = sorted({step.variable.dtype for step in steps})
-        settings = {dtype: self._settings(dtype) for dtype in dtypes}
-        for step in steps:
-            update(step, settings[step.variable.dtype][step.slot.group])
-
-    def _apply_where_active(self, steps: list[Step]) -> None:
-        """Make the step on any backend; each group's rate is looked at when the graph runs."""
-        self._each(steps, _step_where_active)
-
-    def _apply_in_place(self, steps: list[Step]) -> None:
-        """Make the step with TensorFlow's kernel for the groups that are active at tracing."""
-        active = self.active
-        with fused.stop_unless(lambda: ops.all(ops.equal(self._rates() > 0, active)), CROSSED):
-            self._each([step for step in steps if active[step.slot.group]], _step_in_place)
+    def _now(self, dtype: str) -> list[Numbers]:
+        """Return the numbers of each group for this step, as scalars of that type."""
+        return numbers_of(self._settings(), [handle._group for handle in self._groups.values()], dtype)
 
     def penalty(self) -> Any:
         """Return the sum of d/2 |W|^2 over the active groups with decay `l2`, a scalar tensor.
@@ -313,70 +289,46 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return reduce(ops.add, terms)
 
     def _penalty(self, index: int, variable: Any) -> Any:
-        now = self._settings(variable.dtype)[index]
-        half = ops.where(now.learning_rate > 0, now.weight_decay / 2, 0)
-        return half * ops.sum(ops.square(variable))
+        now = self._now(variable.dtype)[index]
+        return ops.where(now.active, now.weight_decay / 2, 0) * ops.sum(ops.square(variable))
+
+    def table(self) -> Table:
+        """Return what every variable gets, one line each: print it, or let a notebook show it."""
+        return variable_table(self._groups.values())
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the optimizer, with the numbers of this moment.
+
+        Raises:
+            ValueError: a group cannot be written; see `saving.to_config`.
+        """
+        config = super().get_config()
+        del config["weight_decay"]
+        trained = self._trainable_variables
+        groups = [to_config(handle.as_group(), handle.variables, trained) for handle in self._groups.values()]
+        return {**config, "groups": groups, "total_steps": self.total_steps}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> GroupedOptimizer:
+        """Return the optimizer of these arguments; its groups find their variables when it is built."""
+        with keras.saving.custom_object_scope(dict(custom_objects or {})):
+            rate = config["learning_rate"]
+            if isinstance(rate, Mapping):
+                rate = keras.saving.deserialize_keras_object(rate)
+            groups = [from_config(group) for group in config["groups"]]
+        return cls(**{**config, "groups": groups, "learning_rate": rate})
 
 
-def _step_in_place(step: Step, now: Settings) -> None:
-    variable, gradient, slot = step
-    gradient = fused.dense(ops.zeros_like(variable) if gradient is None else gradient, variable.dtype)
-    gathering = slot.gathering
-    if gathering is None:
-        _update_in_place(step._replace(gradient=gradient), now)
-        return
-    mean = _gathered(gathering, gradient, now)
-
-    def update() -> None:
-        _update_in_place(step._replace(gradient=mean()), now)
-        _begin_anew(gathering)
-
-    fused.only_if(_is_due(gathering), update)
-
-
-def _update_in_place(step: Step, now: Settings) -> None:
-    variable, gradient, slot = step
-
-    def update(weight: Any, velocity: Any, gradient: Any) -> None:
-        fused.momentum_step_in_place(weight, velocity, gradient, now, slot.decay)
-        if variable.constraint is not None:
-            weight.assign(variable.constraint(weight))
-
-    if slot.velocity_mask is not None:
-        slot.velocity.assign(slot.velocity * slot.velocity_mask)
-    fused.on_each_device(update, variable.value, slot.velocity.value, gradient)
-
-
-def _step_where_active(step: Step, now: Settings) -> None:
-    variable, gradient, slot = step
-    before = ops.convert_to_tensor(variable), ops.convert_to_tensor(slot.velocity)
-    gradient = ops.zeros_like(variable) if gradient is None else ops.cast(gradient, variable.dtype)
-    active = now.learning_rate > 0
-    due = active
-    if slot.gathering is not None:
-        mean = _gathered(slot.gathering, ops.where(active, gradient, 0), now, active)
-        gradient, due = mean(), ops.logical_and(active, _is_due(slot.gathering))
-        _begin_anew(slot.gathering, due)
-    velocity = before[1] if slot.velocity_mask is None else before[1] * slot.velocity_mask
-    weight, velocity = momentum_step(before[0], velocity, gradient, now, slot.decay)
-    if variable.constraint is not None:
-        weight = variable.constraint(weight)
-    variable.assign(ops.where(due, weight, before[0]))
-    slot.velocity.assign(ops.where(due, velocity, before[1]))
-
-
-def _gathered(gathering: Gathering, gradient: Any, now: Settings, active: Any = True) -> Callable[[], Any]:
-    """Add a gradient to those of the steps before, and return what returns their mean."""
-    weight = now.learning_rate if gathering.moves else 1.0
-    gathering.total.assign(gathering.total + weight * gradient)
-    gathering.count.assign(gathering.count + ops.cast(active, "int64"))
-    return lambda: ops.convert_to_tensor(gathering.total) / (gathering.period * weight)
-
-
-def _is_due(gathering: Gathering) -> Any:
-    return ops.greater_equal(gathering.count, gathering.period)
-
-
-def _begin_anew(gathering: Gathering, due: Any = True) -> None:
-    gathering.total.assign(ops.where(due, ops.zeros_like(gathering.total), gathering.total))
-    gathering.count.assign(ops.where(due, ops.zeros_like(gathering.count), gathering.count))
+def _checked_total(total_steps: int | None, groups: Mapping[str, Group]) -> int | None:
+    if total_steps is not None:
+        if isinstance(total_steps, bool) or not isinstance(total_steps, int) or total_steps < 1:
+            raise ValueError(f"total_steps must be an integer >= 1, got {total_steps!r}")
+        return total_steps
+    following = [name for name, group in groups.items() if isinstance(group.learning_rate, ProgressSchedule)]
+    if following:
+        raise ValueError(
+            f"total_steps is needed: the rate of group {following[0]!r} follows the progress of the training"
+        )
+    return None

