@@ -55,6 +55,11 @@ class _Falling(ProgressSchedule):
         """Return the arguments of the schedule."""
         return asdict(self)
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Return the schedule of these arguments."""
+        return cls(**config)
+
 
 @keras.saving.register_keras_serializable("convnet_cfg")
 class Linear(_Falling):
