@@ -150,12 +150,14 @@ def _adam(state: State, gradient: Any, now: Numbers) -> tuple[Any, State]:
     from keras import ops
 
     first, second, products = state
-    still = now.rest == 0
-    factors = ops.cast(ops.stack([1 - now.rest, ops.where(still, 1, now.second_momentum)]), products.dtype)
+    still, wide = now.rest == 0, products.dtype
+    kept = ops.where(still, 1, ops.convert_to_tensor(now.second_momentum, wide))
+    factors = ops.stack([1 - ops.cast(now.rest, wide), kept])
     products = products * factors
     bias = ops.where(products < 1, 1 - products, 1)
     first = first + now.rest * (gradient - first)
-    second = second + ops.where(still, 0, 1 - now.second_momentum) * (gradient * gradient - second)
+    second_rest = (1 - now.second_momentum) * ops.cast(now.rest != 0, second.dtype)
+    second = second + second_rest * (gradient * gradient - second)
     shrunk = ops.cast(bias[1] ** 0.5, first.dtype)
     rate = now.step * ops.cast(bias[1] ** 0.5 / bias[0], first.dtype)
     return -rate * first / (ops.sqrt(second) + now.epsilon * shrunk), (first, second, products)
