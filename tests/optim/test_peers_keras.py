@@ -19,8 +19,17 @@ OUR_ADAM = {"momentum": 0.875, "second_momentum": 0.9921875, "epsilon": 1e-30}
 CONSTANT = {0: 1.0}
 
 
-def keras_run(make, changes=CHANGES, decay=lambda d, rate: d, penalty=False, after=lambda w, d: None):
-    """Weights after 50 steps of a MultiOptimizer with one optimizer for each variable."""
+def nothing(d, rate):
+    return 0.0
+
+
+def keras_run(make, changes=CHANGES, decay=lambda d, rate: d, penalty=False, before=nothing, after=nothing):
+    """Weights after 50 steps of a MultiOptimizer with one optimizer for each variable.
+
+    decay: weight_decay of Keras from d and the rate at the start; None: none. penalty: d/2 |W|^2 is in the
+    cost, as a regularizer of a layer puts it there. before, after: the share of the weight that code of
+    one's own takes off before or after the step, from d and the rate now.
+    """
     variables = {
         name: keras.Variable(start, dtype="float64", name=name.replace("/", "_"))
         for name, start in STARTS.items()
@@ -48,20 +57,24 @@ def keras_run(make, changes=CHANGES, decay=lambda d, rate: d, penalty=False, aft
                     tape.watch(value)
                     cost = tf.cast(DECAYS_OF[name] / 2, value.dtype) * tf.reduce_sum(value**2)
                 gradients[-1] += tape.gradient(cost, value)
+        shrink(before)
         several.apply(gradients, list(variables.values()))
+        shrink(after)
+
+    def shrink(share):
+        for name, w in variables.items():
+            w.assign(w.value - share(DECAYS_OF[name], parts[name].learning_rate) * w.value)
 
     for number in range(STEPS):
         if number in changes:
             for name, part in parts.items():
                 part.learning_rate = rate_at(name, number, changes)
         step()
-        for name, w in variables.items():
-            after(w, DECAYS_OF[name])
     return {name: w.numpy() for name, w in variables.items()}
 
 
-def shrink(w, d):
-    w.assign((1 - d) * w.value)
+def whole(d, rate):
+    return d
 
 
 def of_schedule(d, rate):
@@ -73,7 +86,7 @@ def matched(d, rate):
 
 
 ADAM_RULE, ADAMW_RULE = partial(keras.optimizers.Adam, **ADAM), partial(keras.optimizers.AdamW, **ADAM)
-WITHOUT, L2, AFTER = {"decay": None}, {"penalty": True}, {"decay": None, "after": shrink}
+WITHOUT, L2, AFTER = {"decay": None}, {"penalty": True}, {"decay": None, "after": whole}
 EXPRESSIBLE = {
     (rule, position, decay): (make, options)
     for rule, position, make, coupled in [
@@ -84,6 +97,7 @@ EXPRESSIBLE = {
     for decay, make, options in [
         ("cuda-convnet", coupled, L2),
         ("l2", coupled, L2),
+        ("decoupled", coupled, {"decay": None, "before": whole}),
         ("decoupled-lr", make, {}),
         ("decoupled-schedule", make, {"decay": of_schedule}),
         ("decoupled-matched", make, {} if rule == "adam" else {"decay": matched}),
@@ -98,17 +112,21 @@ def arguments_of(names):
     return {"rule": rule, "rate_position": position, "decay": decay} | (OUR_ADAM if rule == "adam" else {})
 
 
+def test_all_but_the_rate_outside_is_there():
+    assert set(EXPRESSIBLE) == {names for names in COMBINATIONS if names[1] != "outside"}
+
+
 @pytest.mark.parametrize("names", EXPRESSIBLE, ids=combination_id)
 def test_a_keras_optimizer_for_each_group_takes_the_same_steps(names):
-    assert names in COMBINATIONS
     make, options = EXPRESSIBLE[names]
     assert_same(keras_run(make, **options), ours(**arguments_of(names)), 1e-12)
 
 
 @pytest.mark.parametrize(
-    ("rule", "position", "make"), [("momentum", "inside", SGD), ("adam", None, ADAMW_RULE)]
+    ("rule", "position", "make"),
+    [("momentum", "inside", SGD), ("nesterov", "inside", NESTEROV), ("adam", None, ADAMW_RULE)],
 )
-def test_plain_decoupled_decay_only_while_the_rate_stays(rule, position, make):
+def test_plain_decoupled_decay_by_its_own_only_while_the_rate_stays(rule, position, make):
     """Keras reads weight_decay when it traces: it cannot follow d / e."""
     arguments = arguments_of((rule, position, "decoupled"))
     assert_same(keras_run(make, CONSTANT, of_schedule), ours(CONSTANT, **arguments), 1e-12)
@@ -116,12 +134,12 @@ def test_plain_decoupled_decay_only_while_the_rate_stays(rule, position, make):
         assert_same(keras_run(make, decay=of_schedule), ours(**arguments), 1e-3)
 
 
-@pytest.mark.parametrize(("rule", "make"), [("momentum", SGD), ("nesterov", NESTEROV)])
-def test_the_rate_of_keras_sgd_is_inside(rule, make):
-    outside = {"rule": rule, "rate_position": "outside", "decay": "decoupled-lr"}
-    assert_same(keras_run(make, CONSTANT), ours(CONSTANT, **outside), 1e-12)
+@pytest.mark.parametrize("names", [n for n in EXPRESSIBLE if n[0] != "adam"], ids=combination_id)
+def test_the_rate_outside_is_the_same_only_while_it_stays(names):
+    (make, options), outside = EXPRESSIBLE[names], arguments_of(names) | {"rate_position": "outside"}
+    assert_same(keras_run(make, CONSTANT, **options), ours(CONSTANT, **outside), 1e-12)
     with pytest.raises(AssertionError):
-        assert_same(keras_run(make), ours(**outside), 1e-3)
+        assert_same(keras_run(make, **options), ours(**outside), 1e-3)
 
 
 def test_one_sgd_has_one_rate_and_one_decay_which_some_variables_may_be_spared():
@@ -138,6 +156,23 @@ def test_one_sgd_has_one_rate_and_one_decay_which_some_variables_may_be_spared()
         groups.apply([tf.sin(w.value) for w in mine], mine)
     for theirs, w in zip((decayed, spared), mine, strict=True):
         np.testing.assert_allclose(w.numpy(), theirs.numpy(), rtol=1e-12)
+
+
+def test_a_regularizer_of_keras_is_the_penalty_of_l2():
+    w = keras.Variable([1.0, -2.0], dtype="float32")
+    groups = GroupedOptimizer([Group([w], learning_rate=0.1, weight_decay=0.25, decay="l2")])
+    groups.build([w])
+    assert float(groups.penalty()) == float(keras.regularizers.L2(0.125)(w)) == 0.625
+
+
+def test_a_rate_of_zero_does_not_freeze():
+    w = keras.Variable([1.0])
+    sgd = SGD(0.5)
+    sgd.apply([tf.ones(1)], [w])
+    sgd.learning_rate = 0.0
+    sgd.apply([tf.ones(1)], [w])
+    # V = -0.5 went on to move W by m V.
+    assert w.numpy()[0] == 1 - 0.5 - 0.875 * 0.5
 
 
 def test_epsilon_of_keras_adam_is_smaller_by_the_root_of_the_correction():
