@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from all_rules import AllRules, gradient_of
+from all_rules import HOW, AllRules, gradient_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from optim_reference import COMBINATIONS, WAYS, any_step, combination_id, difference, start
@@ -182,3 +182,21 @@ def test_frozen_means_that_nothing_moves(names):
         optimizer.apply([tf.constant([np.nan, np.inf], tf.float64)], [w])
     for kept, old in zip((w, *optimizer.variables[6:]), before, strict=True):
         np.testing.assert_array_equal(kept.numpy(), old)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-6), ("float16", 2e-3), ("bfloat16", 2e-2)]
+)
+@pytest.mark.parametrize("how", ["eager", "graph", "xla"])
+def test_adam_corrects_its_bias_though_momentum_changes(how, dtype, tolerance):
+    """While the gradient stays the same, the corrected mean is that gradient: each step is e, to epsilon."""
+    w = keras.Variable([0.0, 0.0], dtype=dtype)
+    optimizer = GroupedOptimizer([Group([w], rule="adam", learning_rate=0.25, epsilon=1e-4, name="g")])
+    optimizer.build([w])
+    step = HOW[how](lambda: optimizer.apply([tf.constant([4.0, -0.5], w.dtype)], [w]))
+    expected = np.zeros(2)
+    for momentum, rate in [(0.9, 0.25), (0.0, 0.25), (0.99, 0.0), (0.99, 0.25), (0.5, 0.25)]:
+        optimizer.groups["g"].momentum, optimizer.groups["g"].learning_rate = momentum, rate
+        step()
+        expected += rate * np.array([-4 / (4 + 1e-4), 0.5 / (0.5 + 1e-4)])
+        np.testing.assert_allclose(w.numpy().astype(np.float64), expected, rtol=tolerance)

@@ -175,6 +175,25 @@ def test_a_rate_of_zero_does_not_freeze():
     assert w.numpy()[0] == 1 - 0.5 - 0.875 * 0.5
 
 
+def test_weight_decay_that_is_set_while_training():
+    """Keras reads it when a step is traced; ours lives in a variable."""
+    w, mine = keras.Variable([1.0]), keras.Variable([1.0])
+    sgd = keras.optimizers.SGD(0.5, weight_decay=0.5)
+    groups = GroupedOptimizer(
+        [Group([mine], learning_rate=0.5, weight_decay=0.5, decay="decoupled-lr", name="g")]
+    )
+    for optimizer, variable in ((sgd, w), (groups, mine)):
+        optimizer.build([variable])
+        step = tf.function(partial(optimizer.apply, [tf.zeros(1)], [variable]))
+        step()
+        if optimizer is sgd:
+            sgd.weight_decay = 0.0
+        else:
+            groups.groups["g"].weight_decay = 0.0
+        step()
+    assert (w.numpy()[0], mine.numpy()[0]) == (0.5625, 0.75)
+
+
 def test_epsilon_of_keras_adam_is_smaller_by_the_root_of_the_correction():
     """Ours, as in algorithm 1 of arXiv 1412.6980, is Keras' epsilon / sqrt(1 - beta_2^t) at step t."""
     ends = []

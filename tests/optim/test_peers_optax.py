@@ -69,3 +69,14 @@ def test_a_rate_of_zero_does_not_freeze():
         "print(float(W[0] + updates[0]), float(state[0].trace[0]))"
     )
     assert in_a_process(code).stdout.split() == ["0.75", "1.0"]
+
+
+def test_one_norm_over_all_groups():
+    code = (
+        "import optax, jax.numpy as jnp; W = {'a': jnp.zeros(1), 'b': jnp.zeros(1)};"
+        "parts = optax.partition({'a': optax.sgd(1.0), 'b': optax.sgd(1.0)}, {'a': 'a', 'b': 'b'});"
+        "tx = optax.chain(optax.clip_by_global_norm(1.0), parts);"
+        "updates, _ = tx.update({'a': jnp.full(1, 3.0), 'b': jnp.full(1, 4.0)}, tx.init(W), W);"
+        "print(*(round(float(updates[name][0]), 6) for name in 'ab'))"
+    )
+    assert in_a_process(code).stdout.split() == ["-0.6", "-0.8"]
