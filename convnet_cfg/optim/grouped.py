@@ -255,7 +255,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     def _settings(self) -> Settings:
         """Return e, m, d and e0 of all groups, vectors of double precision."""
-        rates = self.numbers["learning_rate"]
+        rates = ops.convert_to_tensor(self.numbers["learning_rate"])
         groups = [handle._group for handle in self._groups.values()]
         if any(group.scheduled for group in groups):
             numbers = ops.unstack(rates, len(groups))
