@@ -20,12 +20,15 @@ def columns():
     """One layer for each rule and decay: its kernel is a column that is trained alone."""
     for decay in DECAYS:
         for rule, position in RULES:
-            yield f"{rule}_{position}_{decay}".replace("-", "_"), {
-                **NUMBERS,
-                "rule": rule,
-                "rate_position": position,
-                "decay": decay,
-            }
+            yield (
+                f"{rule}_{position}_{decay}".replace("-", "_"),
+                {
+                    **NUMBERS,
+                    "rule": rule,
+                    "rate_position": position,
+                    "decay": decay,
+                },
+            )
         yield f"adam_{decay}".replace("-", "_"), {**NUMBERS, "rule": "adam", "decay": decay}
 
 
