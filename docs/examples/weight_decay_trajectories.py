@@ -94,7 +94,7 @@ def draw(paths: Mapping[str, Sequence[float]], file: Path = PICTURE) -> None:
             drawn.set_gid(name)
         _label_ends(axes, paths)
         _mark_phases(axes)
-        figure.savefig(file, metadata={"Date": None})
+        figure.savefig(file, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
 
 
 def _label_ends(axes: Any, paths: Mapping[str, Sequence[float]]) -> None:
