@@ -292,8 +292,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return reduce(ops.add, terms, ops.zeros((), keras.config.floatx()))
 
     def table(self) -> Table:
-        """Return what every variable gets, one line each: print it, or let a notebook show it."""
-        return variable_table(self._groups.values())
+        """Return what every variable gets now, one line each: print it, or let a notebook show it."""
+        return variable_table(self._groups.values(), float(ops.convert_to_numpy(self.learning_rate)))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the optimizer, with the numbers of this moment.
