@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -143,7 +144,13 @@ def _import(name: str) -> None:
         with working_directory_on_path():
             importlib.import_module(name)
         return
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+    # A name with a blank, which no other module has. Dataclasses look up the module that they stand in.
+    specification = importlib.util.spec_from_file_location(f"extension {path.resolve()}", path)
     assert specification is not None
     assert specification.loader is not None
-    specification.loader.exec_module(importlib.util.module_from_spec(specification))
+    module = sys.modules[specification.name] = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[specification.name]
+        raise

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,25 @@ def test_a_module_that_cannot_be_used(folder, convnet, text, message):
     assert done.exit_code == 2
     assert "cannot load extension" in done.output
     assert message in done.output
+
+
+def test_annotations_may_be_put_off(folder, convnet):
+    """Dataclasses find a `ClassVar` that is text only in a module that Python knows."""
+    module = MODULE.replace('type_name = "noise"', 'type_name: ClassVar[str] = "noise"')
+    (folder / "mytypes.py").write_text(
+        f"from __future__ import annotations\nfrom typing import ClassVar\n{module}"
+    )
+    done = convnet("check", "net.cfg", "net.params.cfg", "--extension=mytypes.py")
+    assert done.exit_code == 0, done.output
+
+
+def test_a_file_hides_no_module_of_its_name(folder, convnet):
+    (folder / "json.py").write_text("")
+    (folder / "bad.py").write_text("1 / 0")
+    convnet("check", "net.cfg", "--extension=json.py")
+    convnet("check", "net.cfg", "--extension=bad.py")
+    assert sys.modules["json"] is json
+    assert {name for name in sys.modules if str(folder) in name} == {f"extension {folder / 'json.py'}"}
 
 
 def test_a_missing_module(folder, convnet):
