@@ -18,7 +18,7 @@ from convnet_cfg.language.markers import recognize
 from convnet_cfg.language.network import Layer, Network
 from convnet_cfg.language.parameters import read_parameters
 from convnet_cfg.language.params import LayerParams
-from convnet_cfg.language.replicas import check_replicas
+from convnet_cfg.language.replicas import check_periods, check_replicas
 from convnet_cfg.language.spec import Report
 from convnet_cfg.language.wiring import DataDims, Wired, wire_layers
 
@@ -128,6 +128,8 @@ def build_network(pair: Pair, dims: DataDims | Sequence[int], classes: int | Non
     layers = wire_layers(pair.declarations, pair.dialect, as_function(dims), classes, problems)
     if pair.dialect.placement is DeviceList:
         check_replicas(layers, problems)
+        if not pair.reading.ignore_devices:
+            check_periods(layers, pair.params or {}, pair.param_sections, problems)
     _check_params(pair, layers, problems)
     problems.sort(key=_reading_order(pair.layers_path))
     reported = [_as_reported(problem, pair.reading.mode) for problem in problems]

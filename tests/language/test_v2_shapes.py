@@ -148,6 +148,27 @@ def test_replicas_that_cannot_work_together(problems, a, b, message):
     assert message in problems(REPLICAS.format(a=a, b=b))
 
 
+RULE = "epsW=0.1\nepsB=0.2\nmomW=0.9\nmomB=0.8\n"
+
+
+@pytest.mark.parametrize(("period", "of_a", "of_b"), [(0, 1, 1), (3, 1, 3), (4, 1, 4), (8, 2, 8)])
+def test_periods_count_what_the_fewest_replicas_get(load, period, of_a, of_b):
+    """params.md section 5: max(updatePeriod, pass period); 4 parts of b are what a gets at once."""
+    params = f"[DEFAULT]\nupdatePeriod={period}\n[a]\n{RULE}[b]\n{RULE}[cost]\ncoeff=1\n"
+    network = load(REPLICAS.format(a="0,1,2,3", b="0"), params)
+    assert [network.period(network[name], network[name].bias.rule) for name in "ab"] == [of_a, of_b]
+
+
+def test_a_period_is_a_multiple_of_what_a_layer_gets_at_once(load, problems):
+    text = REPLICAS.format(a="0,1,2,3", b="0")
+    params = f"[a]\n{RULE}updatePeriod=6\n[b]\n{RULE}updatePeriod=6\n[cost]\ncoeff=1\n"
+    assert problems(text, params) == [
+        "updatePeriod must be a multiple of 4, the parts of a minibatch that this layer gets at once, got 6"
+    ]
+    network = load(text, params, ignore_devices=True)
+    assert network.period(network["a"], network["a"].bias.rule) == 6
+
+
 @pytest.mark.parametrize(
     ("layer_type", "keys"),
     [
