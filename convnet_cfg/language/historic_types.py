@@ -28,15 +28,21 @@ UNSHARED = "numFilters without sharedBiases: a bias for every place, as before 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class OldFullSpec(FullSpec):
-    """`type=fc`, `outputs` being `numOutputs`."""
+class OldFunction:
+    """`initWFunc` of a layer with weights, under the name that it had for a day."""
 
-    outputs: int = key("outputs", at_least(1), aliases=("numOutputs",))
     weight_function: FunctionCall | None = key("initWFunc", FUNCTION, default=None, aliases=("initFunc",))
 
 
 @dataclass(frozen=True, kw_only=True)
-class OldConvSpec(ConvSpec):
+class OldFullSpec(OldFunction, FullSpec):
+    """`type=fc`, `outputs` being `numOutputs`."""
+
+    outputs: int = key("outputs", at_least(1), aliases=("numOutputs",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldConvSpec(OldFunction, ConvSpec):
     """`type=conv`, `filters` being `numFilters`; without `sharedBiases` such a layer shared none."""
 
     filters: tuple[int, ...] = key("filters", at_least(1), per_input=True, aliases=("numFilters",))
@@ -70,7 +76,7 @@ class OldConvSpec(ConvSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OldLocalSpec(LocalSpec):
+class OldLocalSpec(OldFunction, LocalSpec):
     """`type=local`, `filters` being `numFilters`."""
 
     filters: tuple[int, ...] = key("filters", at_least(1), per_input=True, aliases=("numFilters",))

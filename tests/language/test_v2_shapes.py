@@ -190,3 +190,17 @@ def test_averages_of_the_first_programs_divide_by_the_whole_window(load):
     assert not load(old, average_divisor="existing").nominal_average
     assert not load(net("href", "channels=3")).nominal_average
     assert load(net("href", "channels=3"), average_divisor="nominal").nominal_average
+
+
+@pytest.mark.parametrize(
+    ("layer_type", "keys"),
+    [
+        ("fc", "numOutputs=4\ninitW=1"),
+        ("conv", "channels=3\nnumFilters=16\nfilterSize=5\ninitW=1"),
+        ("local", "channels=3\nnumFilters=16\nfilterSize=5\ninitW=1"),
+    ],
+)
+def test_functions_under_the_name_that_they_had_for_a_day(load, layer_type, keys):
+    """forks.md section 2: `initFunc` is `initWFunc`, of all layers with weights."""
+    network = load(net(layer_type, f"{keys}\ninitFunc=m.f").replace("gpu=0\n", ""))
+    assert list(network.functions) == ["m.f"]
