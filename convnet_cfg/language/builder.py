@@ -104,7 +104,7 @@ def read_pair(layers: str | Path, params: str | Path | None = None, reading: Rea
     if params is not None and param_sections is not None:
         _check_order(str(layers), str(params), layer_sections, param_sections)
     dialect, reason = _recognize(layer_sections, param_sections or {}, reading.dialect, problems)
-    declarations = declare_layers(layer_sections, dialect, problems)
+    declarations = declare_layers(layer_sections, param_sections or {}, dialect, problems)
     activations = name_activations(declarations, problems)
     values = None
     if params is not None and param_sections is not None:

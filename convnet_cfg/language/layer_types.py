@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.kinds import (
     FLAG,
     INTEGER,
@@ -54,8 +55,11 @@ class LayerSpec:
         doc="Activation behind it: a layer of its own, with the name of this one and `_neuron`.",
     )
 
-    def refined(self) -> LayerSpec:
-        """Return the layer that is meant, where what the file says stands for another."""
+    def refined(self, params: Section | None, report: Report) -> LayerSpec:
+        """Return the layer that is meant, where what the files say stands for another.
+
+        `params` is its section of the parameter file.
+        """
         return self
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:

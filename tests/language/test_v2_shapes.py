@@ -184,6 +184,29 @@ def test_first_norms_are_read_as_what_they_were(load, layer_type, keys):
     assert (params.scale, params.power) == (1.0, 1.0 if layer_type == "cnorm" else 0.5)
 
 
+@pytest.mark.parametrize(
+    ("params", "expected", "power"),
+    [
+        (None, "rnorm", None),
+        ("", "rnorm", 1.0),
+        ("[x]\nscale=0.5\n", "rnorm", 1.0),
+        ("[x]\npow=0.75\n", "cnorm", 0.75),
+        ("[x]\n[DEFAULT]\npow=0.75\n", "cnorm", 0.75),
+        ("[x]\nscale=0.5\npow=0.75\n", "cnorm", 0.75),
+    ],
+)
+def test_a_first_cnorm_has_no_power_in_either_file(load, params, expected, power):
+    """forks.md section 2: without `pow` it was what is called rnorm today, with it a cnorm."""
+    text = net("cnorm", "channels=3\nsizeX=3\nscale=1").replace("gpu=0\n", "")
+    network = load(text, None if params is None else params + "[cost]\ncoeff=1\n")
+    layer = network["x"]
+    assert layer.type == expected
+    assert (layer.params.power if layer.params else None) == power
+    assert [problem.line for problem in network.remarks] == [
+        "note: net.cfg:7:6: [x] cnorm with scale and without pow: the layer is a rnorm, as in July 2011"
+    ] * (expected == "rnorm")
+
+
 def test_averages_of_the_first_programs_divide_by_the_whole_window(load):
     old = net("cnorm", "channels=3\nsizeX=3\nscale=1").replace("gpu=0\n", "")
     assert load(old).nominal_average
