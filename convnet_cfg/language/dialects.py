@@ -274,6 +274,7 @@ FORKS = {
         "elhuhdron",
         "elhuhdron/emdrp",
         fork_costs.IndependentSpec,
+        fork_costs.ScaledSquaresSpec,
         schedules=EMDRP_SCHEDULES,
         refused=dict.fromkeys(
             ("cost.normp", "unpool", "cmunpool", "convdec", "whiten"), "what it computed is not published"

@@ -157,7 +157,7 @@ def _binary_rates(builder: Builder, layer: Layer) -> None:
 
 def _squares(builder: Builder, layer: Layer) -> None:
     assert isinstance(layer.spec, costs.SquaresSpec)
-    values = partial(nn.sum_of_squares, factor=0.5 if layer.spec.halved else 1.0)
+    values = partial(nn.sum_of_squares, factor=layer.spec.factor(layer.params))
     _add(builder, layer, 1, _inputs(builder, layer), values)
 
 
