@@ -240,6 +240,10 @@ class TaskLogregSpec(CostSpec):
         check_single(inputs[1], "the second input must be tasks, one value a case", report)
         check_probabilities(inputs[2], ("softmax",), report, "third")
 
+    def classes(self, inputs: Sequence[Input]) -> int | None:
+        """As many as probabilities."""
+        return inputs[2].output.size if inputs[2].type == "softmax" else None
+
     def check_params(self, params: LayerParams, inputs: Sequence[Input], report: Report) -> None:
         """`topk` is at most the number of classes."""
         check_top(params, inputs[2].output.size, report)
