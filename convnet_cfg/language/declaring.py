@@ -114,9 +114,11 @@ def _spec_type(section: Section, dialect: Dialect, report: Report) -> type[Layer
         hint = did_you_mean("type", section.entries).replace("did you mean", "is it meant by")
         report.error(f"type is missing: expected one of {', '.join(known)}{hint}")
         return None
+    if entry.text in known:  # also a user's own in place of one that is refused
+        return known[entry.text]
     if entry.text in dialect.refused:
         report.error(f"type={entry.text} is not supported: {dialect.refused[entry.text]}", "type")
-    elif entry.text not in known:
+    else:
         hint = did_you_mean(entry.text, known) or f" (expected one of {', '.join(known)})"
         report.error(f"unknown type {shorten(entry.text)!r}{hint}", "type")
-    return known.get(entry.text)
+    return None

@@ -175,7 +175,10 @@ MARKERS: tuple[Marker, ...] = (
     ),
     Marker(FORKS["zhaofang0627"], types("cost.locrank")),
     Marker(FORKS["hunse"], types("cost.hingeloss")),
-    Marker(FORKS["hunse"], values("neuron", r"softlif", "softlif...")),
+    Marker(
+        FORKS["hunse"],
+        values("neuron", r"softlif(alpha|alpharc)?\b", "softlif", "softlifalpha", "softlifalpharc"),
+    ),
     Marker(FORKS["stephenyan1231"], types("logsoftmax", "cost.reg", "normalize", "concatenate", "scaling")),
     Marker(FORKS["stephenyan1231"], param_keys("wcb")),
     Marker(FORKS["s9xie"], types("cost.tasklogreg")),
