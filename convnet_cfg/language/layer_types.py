@@ -56,10 +56,7 @@ class LayerSpec:
     )
 
     def refined(self, params: Section | None, report: Report) -> LayerSpec:
-        """Return the layer that is meant, where what the files say stands for another.
-
-        `params` is its section of the parameter file.
-        """
+        """Return the layer that is meant; `params` is its section of the parameter file."""
         return self
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:

@@ -120,7 +120,7 @@ def test_outside_functions_are_named(load):
 
 SLOPPY = {
     "no such layer": ("[gone]\nepsW=1\n", Severity.WARNING),
-    "dead key": (PARAMS + "superEps=1\n", Severity.WARNING),
+    "dead key": (PARAMS + "wcNorm=1\n", Severity.WARNING),
     "far-off key": (PARAMS + "comment=1\n", Severity.WARNING),
     "key of another layer type": (PARAMS + "pow=1\n", Severity.WARNING),
     "key nearly right": (PARAMS + "epsWW=1\n", Severity.SUSPECT),
