@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from convnet_cfg.errors import Severity, join_words
 from convnet_cfg.language.kinds import (
@@ -111,14 +111,6 @@ class FullSpec(WeightSpec):
     def multiply_adds(self, inputs: Sequence[Input], output: Output) -> int:
         """The elements of the matrices."""
         return sum(rows * columns for rows, columns in self.matrices(inputs, output))
-
-
-class Windows(NamedTuple):
-    """The filters of a conv or local layer over one input."""
-
-    image: Image
-    filter_channels: int
-    output_side: int
 
 
 @dataclass(frozen=True, kw_only=True)
