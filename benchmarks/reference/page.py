@@ -110,7 +110,7 @@ def _limits(neuron: NeuronType) -> str:
         one, other, least = neuron.apart
         return f"{names([one, other])} at least {least:g} apart"
     least, most = neuron.limits
-    return f"{names(neuron.parameters)} from {least:g} to {most:g}" if least > -most else ""
+    return f"{names(neuron.parameters)} > {least:g} and < {most:g}" if least > -most else ""
 
 
 def _rates() -> Iterator[str]:

@@ -175,6 +175,8 @@ NIN = derive(
     V1,
     "nin",
     "the Network in Network fork",
+    forks.NinConvSpec,
+    forks.NinPoolSpec,
     forks.PixelSpec,
     forks.OldPixelSpec,
     forks.NinResponseNormSpec,

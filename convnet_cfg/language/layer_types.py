@@ -189,6 +189,7 @@ class PoolSpec(ImageSpec):
     """`type=pool`: one value for each square window of the image."""
 
     type_name = "pool"
+    of_sixteen: ClassVar[bool] = True  # the GPU kernels took channels by sixteen
 
     pool: str = key(
         "pool", one_of("max", "avg"), doc="`max`: the largest value of a window. `avg`: the mean."
@@ -214,7 +215,7 @@ class PoolSpec(ImageSpec):
 
         Windows start inside the image but may reach past its border, hence ceil.
         """
-        if source.trainable and self.channels % 16:
+        if self.of_sixteen and source.trainable and self.channels % 16:
             report.note("channels % 16 != 0: the GPU kernels could not pool this over weights", "channels")
         fits = check_range(report, "sizeX", self.size, 1, image.side, "the side of the image")
         fits = check_range(report, "stride", self.stride, 1, self.size, "sizeX") and fits

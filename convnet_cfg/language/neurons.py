@@ -26,7 +26,7 @@ class NeuronType(NamedTuple):
     formula: str
     uses_acts: bool = True
     uses_inputs: bool = False
-    limits: tuple[float, float] = (-math.inf, math.inf)  # of every parameter
+    limits: tuple[float, float] = (-math.inf, math.inf)  # every parameter lies between
     apart: Apart | None = None
     refused: str = ""  # why there is no such layer, though the original's parser knew the name
     function: Callable[..., Any] | None = None  # of the value and the parameters, for one of the user's own
@@ -157,9 +157,9 @@ def _check(neuron: Neuron, expected: NeuronType) -> None:
         raise ExplainedError(f"neuron {neuron.name!r} is not supported: {expected.refused}")
     least, most = expected.limits
     for name, value in zip(expected.parameters, neuron.parameters, strict=True):
-        if not least <= value <= most:
+        if not least < value < most:
             raise ExplainedError(
-                f"neuron {neuron.name}'s {name} must be a number from {least} to {most}, got {value:g}"
+                f"neuron {neuron.name}'s {name} must be a number > {least} and < {most}, got {value:g}"
             )
     if expected.apart is not None:
         _check_apart(neuron, dict(zip(expected.parameters, neuron.parameters, strict=True)), expected.apart)

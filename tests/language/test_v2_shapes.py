@@ -227,3 +227,34 @@ def test_functions_under_the_name_that_they_had_for_a_day(load, layer_type, keys
     """forks.md section 2: `initFunc` is `initWFunc`, of all layers with weights."""
     network = load(net(layer_type, f"{keys}\ninitFunc=m.f").replace("gpu=0\n", ""))
     assert list(network.functions) == ["m.f"]
+
+
+TEN = """
+[data]
+type=data
+dataIdx=0
+[x]
+type=conv
+inputs=data
+channels=3
+filters=10
+filterSize=5
+partialSum=0
+initW=1
+[y]
+type=pool
+inputs=x
+channels=10
+pool=max
+sizeX=2
+stride=2
+[cost]
+type=cost.sum2
+inputs=y
+"""
+
+
+@pytest.mark.parametrize(("dialect", "notes"), [("v1", 2), ("dropconnect", 2), ("nin", 0)])
+def test_network_in_network_takes_any_number_of_channels(load, dialect, notes):
+    """forks.md section 4: in conv and pool, the checks for multiples of 16 are gone."""
+    assert len([note for note in load(TEN, dialect=dialect).remarks if "16" in note.message]) == notes
