@@ -98,7 +98,7 @@ def train_until_stopped(session: Session) -> Result:
             stopped = Interrupted(f"{interrupted}; go on with: {further}")
             stopped.exit_code = received.exit_code
             raise stopped from None
-    record_final_test(session.run_directory, result)
+    record_final_test(session.run_directory, result, session.options)
     if received.number is not None:
         sys.exit(received.exit_code)
     return result
@@ -111,14 +111,17 @@ def announce_stop() -> None:
 
 
 def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[str, Any]) -> Result:
-    """Test a run on batches, without changing anything in its directory."""
+    """Test a run on batches; nothing in its directory is changed, unless `values` have it `recorded`."""
     if values["log_format"] == "plain":
         click.echo(f"checkpoint {again.checkpoint}")
     epochs = again.prepared.options.epochs
     with opened(lambda lines: reopen(again, lines), epochs, values, test_only=True) as session:
         if samples := values.get("samples"):
             _sample(session, samples)
-        return session.test(batches, "final-test")
+        result = session.test(batches, "final-test")
+        if values.get("recorded"):
+            record_final_test(again.run, result, again.prepared.options, again.params)
+        return result
 
 
 def _sample(session: Session, samples: int) -> None:
