@@ -19,7 +19,7 @@ from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
 if TYPE_CHECKING:
     from convnet_cfg.cli.running import Trained
     from convnet_cfg.training.observer import Result
-    from convnet_cfg.training.run_directory import RunDirectory
+    from convnet_cfg.training.position import Position
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,27 +96,45 @@ def _check_run(path: Path, recipe: Recipe) -> None:
         differences.append(f"its minibatches have {options.minibatch} cases, not {recipe.minibatch}")
     if differences:
         raise UsageError(f"{path} is no run of the recipe {recipe.name!r}: {'; '.join(differences)}")
-    _note_parameters(run, recipe)
 
 
-def _note_parameters(run: RunDirectory, recipe: Recipe) -> None:
-    """Say which values of a run's parameter file are not those of the recipe."""
+def _own_params(recipe: Recipe, stage: Stage, path: Path) -> Path | None:
+    """Return the parameter file that a stage begins with; None where the one in the run directory counts.
+
+    That is so within the stage, and where all stages have one file; what the recipe does not say is said.
+    """
     from convnet_cfg.language.grammar import decode
     from convnet_cfg.training.parameter_changes import changed_values
     from convnet_cfg.training.record import read_file
+    from convnet_cfg.training.run_directory import PARAMS, sha256
+    from convnet_cfg.training.setup import locate
 
-    if changes := changed_values(*(decode(read_file(path)) for path in (recipe.files[1], run.params))):
+    run, _ = locate(path)
+    own = recipe.params_of(stage)
+    content, inside, known = read_file(own), read_file(run.params), run.read_record()["files"][PARAMS]
+    before = recipe.stages[: recipe.stages.index(stage)]
+    begins = bool(before) and _position(path).epoch <= before[-1].epochs
+    if begins and any(each.params for each in recipe.stages) and known["sha256"] != sha256(content):
+        if known["sha256"] != sha256(inside):
+            say(f"note: {run.params} was edited; from this stage on it is {own}, as the recipe has it")
+        return own
+    if changes := changed_values(decode(content), decode(inside)):
         say(f"note: {run.params} is not as the recipe has it: {'; '.join(changes)}")
+    return None
 
 
 def _is_done(run: Path, stage: Stage, recipe: Recipe) -> bool:
     """Return whether a run is at the end of a stage, or beyond it."""
+    return _position(run).next_batch(_batches(stage, recipe))[0] > stage.epochs
+
+
+def _position(run: Path) -> Position:
+    """Return where a run stands, or one of its checkpoints."""
     from convnet_cfg.training.checkpoints import read_checkpoint
     from convnet_cfg.training.position import Position
     from convnet_cfg.training.setup import locate
 
-    position = Position(*read_checkpoint(locate(run)[1])[1]["position"])
-    return position.next_batch(_batches(stage, recipe))[0] > stage.epochs
+    return Position(*read_checkpoint(locate(run)[1])[1]["position"])
 
 
 def _batches(stage: Stage, recipe: Recipe) -> tuple[int, ...]:
@@ -143,15 +161,15 @@ def _run_stage(
         "rate_factor": stage.rate_factor,
     }
     if run is None:
-        pair = Pair(*recipe.files, recipe)
+        pair = Pair(recipe.files[0], recipe.params_of(stage), recipe)
         prepared = prepare_pair(pair, {**recipe_values(pair), **options, **values, **changes})
 
         from convnet_cfg.cli.running import train_new
 
         return train_new(prepared, Path(values["save_path"]), True, values)
-    own_params = recipe.params_of(stage) if any(each.params for each in recipe.stages) else None
     options["provider_options"] = recipe.provider_options(stage)
-    again = prepare_again(run, {**options, **changes}, own_params)
+    own_params = _own_params(recipe, stage, run)
+    again = prepare_again(run, {**options, **changes}, own_params, shipped=own_params is not None)
     describe_again(again, values["verbose"])
 
     from convnet_cfg.cli.running import train_again

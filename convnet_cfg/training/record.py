@@ -101,9 +101,17 @@ def current_params(run: RunDirectory, record: Mapping[str, Any], given: Path | N
 
 
 def record_changes(
-    record: dict[str, Any], options: Options, source: Path, params: bytes, run: RunDirectory, at: Position
+    record: dict[str, Any],
+    options: Options,
+    source: Path | None,
+    params: bytes,
+    run: RunDirectory,
+    at: Position,
 ) -> None:
-    """Add to the record what is different from now on: options, or the parameters from the file `source`."""
+    """Add to the record what is different from now on: options, or the parameters from the file `source`.
+
+    As in `first_record`, None says that a change of that file is not the user's.
+    """
     known = record["files"][PARAMS]
     change: dict[str, Any] = {}
     before, after = record["options"], options.to_json()
@@ -116,7 +124,9 @@ def record_changes(
         )
         change["params"] = {"before": known["sha256"], "now": sha256(params), "diff": list(lines)}
         known.update(sha256=sha256(params), text=decode(params))
-    if source.resolve() != run.params.resolve():
+    if source is None:
+        known["path"] = None
+    elif source.resolve() != run.params.resolve():
         known["path"] = str(source.resolve())
     # Whatever the file outside says now has been taken or was decided against.
     if (outside := _outside(record)) is not None:

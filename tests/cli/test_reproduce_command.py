@@ -65,16 +65,63 @@ def test_the_stages_and_the_final_test(convnet, recipe, data, the_run):
     assert found["options"]["rate_factor"] == 0.1
 
 
-def test_a_stage_with_a_parameter_file_of_its_own(convnet, recipe, data, the_run, tmp_path):
+LATER = RECIPE.format(accepted=100).replace("rate_factor: 0.1", "params: later")
+
+
+@pytest.fixture
+def staged(recipe, tmp_path):
+    """The recipe with another parameter file, frozen for the most part, in its second stage."""
     frozen = re.sub("eps(.)=.*", r"eps\1=0", (tmp_path / "net.params.cfg").read_text(), count=2)
     (tmp_path / "later.params.cfg").write_text(frozen)
-    recipe.write_text(RECIPE.format(accepted=100).replace("rate_factor: 0.1", "params: later"))
-    convnet("reproduce", recipe, "--data", data)
+    recipe.write_text(LATER)
+    return recipe
+
+
+def test_a_stage_with_a_parameter_file_of_its_own(convnet, staged, data, the_run, tmp_path):
+    convnet("reproduce", staged, "--data", data)
+    frozen = (tmp_path / "later.params.cfg").read_text()
     assert (the_run() / "params.cfg").read_text() == frozen
     (change,) = [each for each in record(the_run())["changes"] if "params" in each]
     assert "+epsW=0" in change["params"]["diff"]
-    convnet("reproduce", recipe, "-f", the_run())
+    assert record(the_run())["files"]["params.cfg"]["path"] is None
+    assert "not as the recipe has it" not in convnet("reproduce", staged, "-f", the_run()).stderr
     assert (the_run() / "params.cfg").read_text() == frozen
+
+
+def test_the_first_stage_may_have_one_too(convnet, staged, data, the_run, tmp_path):
+    staged.write_text(LATER.replace("  - epochs: 1\n", "  - epochs: 1\n    params: later\n"))
+    convnet("reproduce", staged, "--data", data)
+    assert (the_run() / "params.cfg").read_text() == (tmp_path / "later.params.cfg").read_text()
+    assert [change for change in record(the_run())["changes"] if "params" in change] == []
+
+
+def test_an_edit_within_a_stage_counts_and_a_new_version_of_its_file_does_not(
+    convnet, staged, data, the_run, tmp_path
+):
+    convnet("reproduce", staged, "--data", data)
+    own, params = tmp_path / "later.params.cfg", the_run() / "params.cfg"
+    own.write_text(own.read_text().replace("momB=0.9", "momB=0.8", 1))
+    edited = params.read_text().replace("epsW=0\n", "epsW=0.0003\n", 1)
+    params.write_text(edited)
+    staged.write_text(LATER.replace("epochs: 2", "epochs: 3"))
+    again = convnet("reproduce", staged, "-f", the_run())
+    assert params.read_text() == edited
+    assert "not as the recipe has it: [conv1] epsW: 0 -> 0.0003; [conv1] momB: 0.8 -> 0.9\n" in again.stderr
+    assert "+epsW=0.0003" in record(the_run())["changes"][-1]["params"]["diff"]
+
+
+def test_an_edit_before_a_stage_with_a_file_of_its_own_is_said_to_end(
+    convnet, staged, data, the_run, tmp_path
+):
+    start, end = LATER.index("  - epochs: 2"), LATER.index("final_test")
+    staged.write_text(LATER[:start] + LATER[end:])
+    convnet("reproduce", staged, "--data", data)
+    params, own = the_run() / "params.cfg", tmp_path / "later.params.cfg"
+    params.write_text(params.read_text().replace("epsB=0.002", "epsB=0.003", 1))
+    staged.write_text(LATER)
+    noted = convnet("reproduce", staged, "-f", the_run()).stderr
+    assert f"note: {params} was edited; from this stage on it is {own}, as the recipe has it\n" in noted
+    assert params.read_text() == own.read_text()
 
 
 def test_another_seed(convnet, recipe, data, the_run):
