@@ -12,7 +12,7 @@ import click
 from convnet_cfg.cli.arguments import Pair, absolute
 from convnet_cfg.cli.list import print_networks
 from convnet_cfg.cli.output import say
-from convnet_cfg.errors import UsageError
+from convnet_cfg.errors import ConfigError, Place, Problem, UsageError, join_words
 from convnet_cfg.zoo import load_recipe
 from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
 
@@ -51,6 +51,7 @@ def reproduce(
     from convnet_cfg.data import needs_path
 
     found = load_recipe(recipe)
+    _check_options(found)
     run = Path(load_file) if load_file else None
     if run is not None:
         if seed is not None:
@@ -74,6 +75,17 @@ def reproduce(
     from convnet_cfg.cli.running import say_what_next
 
     say_what_next(trained.session.run_directory.path, trained.session.position.epoch)
+
+
+def _check_options(recipe: Recipe) -> None:
+    """Raise ConfigError if a recipe has options that its data provider does not take."""
+    from convnet_cfg.data import options_of
+
+    name = recipe.data.provider
+    given = {option for stage in recipe.stages for option in recipe.provider_options(stage)}
+    if unknown := sorted(given.difference(options_of(name))):
+        message = f"data provider {name!r} does not take {join_words(unknown, 'or')}"
+        raise ConfigError([Problem(Place(str(recipe.path), 1), "data", message)])
 
 
 def _check_run(path: Path, recipe: Recipe) -> None:
@@ -151,7 +163,7 @@ def _run_stage(
 ) -> Trained:
     """Train to the end of a stage, in a new run or in the one that there is."""
     from convnet_cfg.cli.describe import describe_again
-    from convnet_cfg.cli.train import prepare_pair, recipe_values
+    from convnet_cfg.cli.train import prepare_pair, provider_options, recipe_values
     from convnet_cfg.training.setup import prepare_again
 
     options = {
@@ -162,12 +174,12 @@ def _run_stage(
     }
     if run is None:
         pair = Pair(recipe.files[0], recipe.params_of(stage), recipe)
-        prepared = prepare_pair(pair, {**recipe_values(pair), **options, **values, **changes})
+        prepared = prepare_pair(pair, {**recipe_values(pair, {}), **options, **values, **changes})
 
         from convnet_cfg.cli.running import train_new
 
         return train_new(prepared, Path(values["save_path"]), True, values)
-    options["provider_options"] = recipe.provider_options(stage)
+    options["provider_options"] = provider_options(recipe.data.provider, recipe.provider_options(stage))
     own_params = _own_params(recipe, stage, run)
     again = prepare_again(run, {**options, **changes}, own_params, shipped=own_params is not None)
     describe_again(again, values["verbose"])

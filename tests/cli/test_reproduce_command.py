@@ -7,6 +7,9 @@ import re
 import pytest
 from tiny_runs import LAYERS, log, newest, record, write_pair
 
+from convnet_cfg.data.registry import check_options
+from convnet_cfg.zoo import load_recipe, names
+
 RECIPE = """
 title: a small network
 pair: net
@@ -187,7 +190,7 @@ def test_a_run_of_something_else(convnet, recipe, data, the_run, tmp_path):
     beginning = f"{the_run()} is no run of the recipe 'recipe': "
     recipe.write_text(text.replace("minibatch: 16", "minibatch: 20"))
     assert refused() == f"{beginning}its minibatches have 16 cases, not 20\n"
-    recipe.write_text(text.replace("provider: cifar-cropped", "provider: cifar"))
+    recipe.write_text(text.replace("cifar-cropped\n  crop_border: 1", "cifar\n  inner_size: 6"))
     assert refused() == f"{beginning}its data provider is 'cifar-cropped', not 'cifar'\n"
     recipe.write_text(text)
     (tmp_path / "net.cfg").write_text(LAYERS.replace("filters=4", "filters=5"))
@@ -203,3 +206,18 @@ def test_what_is_wrong_with_a_recipe(convnet, recipe, tmp_path):
     recipe.write_text(RECIPE.format(accepted=100).replace("minibatch", "minbatch"))
     assert "unknown key 'minbatch'" in convnet("reproduce", recipe, code=3).stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_option_that_the_provider_does_not_take(convnet, recipe, data, tmp_path):
+    """It is an error before the first stage, not only where the second begins."""
+    recipe.write_text(RECIPE.format(accepted=100).replace("cifar-cropped", "cifar"))
+    message = convnet("reproduce", recipe, "--data", data, code=3).stderr
+    assert f"{recipe}:1:1: [data] data provider 'cifar' does not take crop_border\n" in message
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_recipes_have_options_that_their_providers_take(name):
+    recipe = load_recipe(name)
+    for stage in recipe.stages:
+        check_options(recipe.data.provider, recipe.provider_options(stage))
