@@ -60,7 +60,8 @@ def reproduce(
     elif data_path is None and needs_path(found.data.provider):
         raise UsageError(f"--data is missing: where the batches for provider {found.data.provider!r} are")
     click.echo(found.title)
-    values = {"log_format": log_format, "verbose": verbose, "save_path": save_path}
+    again = ("convnet", "reproduce", recipe)
+    values = {"log_format": log_format, "verbose": verbose, "save_path": save_path, "again": again}
     given = {"data_path": absolute(data_path), "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
     trained: Trained | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,7 +58,7 @@ def train_again(again: PreparedAgain, values: Mapping[str, Any]) -> Trained:
 def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapping[str, Any]) -> Trained:
     with opened(make, prepared.options.epochs, values) as session:
         click.echo(f"run        {session.run_directory.path}")
-        return Trained(session, train_until_stopped(session))
+        return Trained(session, train_until_stopped(session, values.get("again", ("convnet-train",))))
 
 
 @contextmanager
@@ -78,8 +78,8 @@ def opened(
         session.close()
 
 
-def train_until_stopped(session: Session) -> Result:
-    """Train; a signal ends it after the minibatch at work, saved.
+def train_until_stopped(session: Session, again: Sequence[str]) -> Result:
+    """Train; a signal ends it after the minibatch at work, saved. `again` is the command that goes on.
 
     Raises:
         Interrupted: it did; with the exit code of the signal.
@@ -94,8 +94,8 @@ def train_until_stopped(session: Session) -> Result:
         try:
             result = session.train()
         except Interrupted as interrupted:
-            further = f"{command('convnet-train')} -f {session.run_directory.path}"
-            stopped = Interrupted(f"{interrupted}; go on with: {further}")
+            further = " ".join([command(again[0]), *again[1:]])
+            stopped = Interrupted(f"{interrupted}; go on with: {further} -f {session.run_directory.path}")
             stopped.exit_code = received.exit_code
             raise stopped from None
     record_final_test(session.run_directory, result, session.options)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
 import pytest
 from tiny_runs import LAYERS, log, newest, record, write_pair
 
+from convnet_cfg.cli.lines import PlainLines
 from convnet_cfg.data.registry import check_options
 from convnet_cfg.zoo import load_recipe, names
 
@@ -150,6 +153,16 @@ def test_going_on_with_an_interrupted_recipe(convnet, recipe, data, the_run, tmp
     assert "stage 1" not in rest
     assert "stage 2 of 2" in rest
     assert re.findall("test error .*", rest) == re.findall("test error .*", whole) != []
+
+
+def test_what_goes_on_after_ctrl_c(convnet, recipe, data, the_run, monkeypatch):
+    """Not `convnet-train`, which would end with the stage."""
+    with monkeypatch.context() as patch:
+        patch.setattr(PlainLines, "batch_done", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        stopped = convnet("reproduce", recipe, "--data", data, code=130).stderr
+    (rest,) = re.findall(r"; go on with: convnet (.*)\n", stopped)
+    assert rest == f"reproduce {recipe} -f runs/{the_run().name}"
+    assert "\ntest error " in convnet(*rest.split()).stdout
 
 
 def test_going_on_from_a_checkpoint_of_any_name(convnet, recipe, data, the_run):
