@@ -14,7 +14,7 @@ from typing import Any
 from convnet_cfg.errors import CheckpointError, UsageError
 from convnet_cfg.language import Network
 from convnet_cfg.language.grammar import decode
-from convnet_cfg.training.observer import Result
+from convnet_cfg.training.observer import Result, costs_of
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
 from convnet_cfg.training.run_directory import LAYERS, PARAMS, RECORD_FORMAT, RunDirectory, sha256
@@ -162,7 +162,7 @@ def recorded_final_test(
     if test is None:
         return None
     batches = tuple(test["test_batches"])
-    return Result("final-test", position, test["costs"], test["cases"], batches, views, test["columns"])
+    return Result("final-test", position, costs_of(test), test["cases"], batches, views, test["columns"])
 
 
 def _conditions(
