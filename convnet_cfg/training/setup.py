@@ -341,9 +341,11 @@ def _known_connections(counters: Mapping[str, Any] | None) -> dict[str, Any] | N
 
 def _branch(again: PreparedAgain, position: Position) -> RunDirectory:
     """Copy a run up to one of its older checkpoints into a new directory; its final tests are not copied."""
-    run = again.run
-    name = run.path.name.split("__")[0]
-    branch = RunDirectory.create(run.path.parent, name, read_file(run.layers), read_file(run.params))
+    run, path = again.run, again.run.path
+    if path.name in ("", ".."):  # the working directory, or one above
+        path = path.resolve()
+    name = path.name.rsplit("__", 1)[0]
+    branch = RunDirectory.create(path.parent, name, read_file(run.layers), read_file(run.params))
     again.record.update(branched_from=str(again.checkpoint.resolve()), final_tests=[])
     with explaining_failure(f"cannot copy {run.path} to {branch.path}"):
         checkpoint_path(branch.path, position).write_bytes(again.checkpoint.read_bytes())
