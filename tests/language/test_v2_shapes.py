@@ -43,6 +43,11 @@ def test_image(load, layer_type, keys, image):
     assert load(net(layer_type, keys))["x"].output.image == image
 
 
+def test_one_pixel_has_no_random_scale(problems):
+    text = net("rscale", "channels=3072\nmaxScale=1\ntgtSize=1")
+    assert problems(text) == ["type=rscale needs an image of at least 2 x 2 pixels, got 1 x 1"]
+
+
 @pytest.mark.parametrize(
     ("layer_type", "keys", "size", "weights"),
     [
