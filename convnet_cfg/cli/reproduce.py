@@ -12,14 +12,14 @@ import click
 from convnet_cfg.cli.arguments import Pair, absolute
 from convnet_cfg.cli.list import print_networks
 from convnet_cfg.cli.output import say
-from convnet_cfg.errors import UsageError
+from convnet_cfg.errors import ConfigError, Place, Problem, UsageError, join_words
 from convnet_cfg.zoo import load_recipe
 from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
 
 if TYPE_CHECKING:
     from convnet_cfg.cli.running import Trained
     from convnet_cfg.training.observer import Result
-    from convnet_cfg.training.run_directory import RunDirectory
+    from convnet_cfg.training.position import Position
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,6 +51,7 @@ def reproduce(
     from convnet_cfg.data import needs_path
 
     found = load_recipe(recipe)
+    _check_options(found)
     run = Path(load_file) if load_file else None
     if run is not None:
         if seed is not None:
@@ -59,7 +60,8 @@ def reproduce(
     elif data_path is None and needs_path(found.data.provider):
         raise UsageError(f"--data is missing: where the batches for provider {found.data.provider!r} are")
     click.echo(found.title)
-    values = {"log_format": log_format, "verbose": verbose, "save_path": save_path}
+    again = ("convnet", "reproduce", recipe)
+    values = {"log_format": log_format, "verbose": verbose, "save_path": save_path, "again": again}
     given = {"data_path": absolute(data_path), "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
     trained: Trained | None = None
@@ -74,6 +76,17 @@ def reproduce(
     from convnet_cfg.cli.running import say_what_next
 
     say_what_next(trained.session.run_directory.path, trained.session.position.epoch)
+
+
+def _check_options(recipe: Recipe) -> None:
+    """Raise ConfigError if a recipe has options that its data provider does not take."""
+    from convnet_cfg.data import options_of
+
+    name = recipe.data.provider
+    given = {option for stage in recipe.stages for option in recipe.provider_options(stage)}
+    if unknown := sorted(given.difference(options_of(name))):
+        message = f"data provider {name!r} does not take {join_words(unknown, 'or')}"
+        raise ConfigError([Problem(Place(str(recipe.path), 1), "data", message)])
 
 
 def _check_run(path: Path, recipe: Recipe) -> None:
@@ -96,27 +109,45 @@ def _check_run(path: Path, recipe: Recipe) -> None:
         differences.append(f"its minibatches have {options.minibatch} cases, not {recipe.minibatch}")
     if differences:
         raise UsageError(f"{path} is no run of the recipe {recipe.name!r}: {'; '.join(differences)}")
-    _note_parameters(run, recipe)
 
 
-def _note_parameters(run: RunDirectory, recipe: Recipe) -> None:
-    """Say which values of a run's parameter file are not those of the recipe."""
+def _own_params(recipe: Recipe, stage: Stage, path: Path) -> Path | None:
+    """Return the parameter file that a stage begins with; None where the one in the run directory counts.
+
+    That is so within the stage, and where all stages have one file; what the recipe does not say is said.
+    """
     from convnet_cfg.language.grammar import decode
     from convnet_cfg.training.parameter_changes import changed_values
     from convnet_cfg.training.record import read_file
+    from convnet_cfg.training.run_directory import PARAMS, sha256
+    from convnet_cfg.training.setup import locate
 
-    if changes := changed_values(*(decode(read_file(path)) for path in (recipe.files[1], run.params))):
+    run, _ = locate(path)
+    own = recipe.params_of(stage)
+    content, inside, known = read_file(own), read_file(run.params), run.read_record()["files"][PARAMS]
+    before = recipe.stages[: recipe.stages.index(stage)]
+    begins = bool(before) and _position(path).epoch <= before[-1].epochs
+    if begins and any(each.params for each in recipe.stages) and known["sha256"] != sha256(content):
+        if known["sha256"] != sha256(inside):
+            say(f"note: {run.params} was edited; from this stage on it is {own}, as the recipe has it")
+        return own
+    if changes := changed_values(decode(content), decode(inside)):
         say(f"note: {run.params} is not as the recipe has it: {'; '.join(changes)}")
+    return None
 
 
 def _is_done(run: Path, stage: Stage, recipe: Recipe) -> bool:
     """Return whether a run is at the end of a stage, or beyond it."""
+    return _position(run).next_batch(_batches(stage, recipe))[0] > stage.epochs
+
+
+def _position(run: Path) -> Position:
+    """Return where a run stands, or one of its checkpoints."""
     from convnet_cfg.training.checkpoints import read_checkpoint
     from convnet_cfg.training.position import Position
     from convnet_cfg.training.setup import locate
 
-    position = Position(*read_checkpoint(locate(run)[1])[1]["position"])
-    return position.next_batch(_batches(stage, recipe))[0] > stage.epochs
+    return Position(*read_checkpoint(locate(run)[1])[1]["position"])
 
 
 def _batches(stage: Stage, recipe: Recipe) -> tuple[int, ...]:
@@ -133,7 +164,7 @@ def _run_stage(
 ) -> Trained:
     """Train to the end of a stage, in a new run or in the one that there is."""
     from convnet_cfg.cli.describe import describe_again
-    from convnet_cfg.cli.train import prepare_pair, recipe_values
+    from convnet_cfg.cli.train import prepare_pair, provider_options, recipe_values
     from convnet_cfg.training.setup import prepare_again
 
     options = {
@@ -143,15 +174,15 @@ def _run_stage(
         "rate_factor": stage.rate_factor,
     }
     if run is None:
-        pair = Pair(*recipe.files, recipe)
-        prepared = prepare_pair(pair, {**recipe_values(pair), **options, **values, **changes})
+        pair = Pair(recipe.files[0], recipe.params_of(stage), recipe)
+        prepared = prepare_pair(pair, {**recipe_values(pair, {}), **options, **values, **changes})
 
         from convnet_cfg.cli.running import train_new
 
         return train_new(prepared, Path(values["save_path"]), True, values)
-    own_params = recipe.params_of(stage) if any(each.params for each in recipe.stages) else None
-    options["provider_options"] = recipe.provider_options(stage)
-    again = prepare_again(run, {**options, **changes}, own_params)
+    options["provider_options"] = provider_options(recipe.data.provider, recipe.provider_options(stage))
+    own_params = _own_params(recipe, stage, run)
+    again = prepare_again(run, {**options, **changes}, own_params, shipped=own_params is not None)
     describe_again(again, values["verbose"])
 
     from convnet_cfg.cli.running import train_again

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,7 +58,7 @@ def train_again(again: PreparedAgain, values: Mapping[str, Any]) -> Trained:
 def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapping[str, Any]) -> Trained:
     with opened(make, prepared.options.epochs, values) as session:
         click.echo(f"run        {session.run_directory.path}")
-        return Trained(session, train_until_stopped(session))
+        return Trained(session, train_until_stopped(session, values.get("again", ("convnet-train",))))
 
 
 @contextmanager
@@ -78,8 +78,8 @@ def opened(
         session.close()
 
 
-def train_until_stopped(session: Session) -> Result:
-    """Train; a signal ends it after the minibatch at work, saved.
+def train_until_stopped(session: Session, again: Sequence[str]) -> Result:
+    """Train; a signal ends it after the minibatch at work, saved. `again` is the command that goes on.
 
     Raises:
         Interrupted: it did; with the exit code of the signal.
@@ -94,11 +94,11 @@ def train_until_stopped(session: Session) -> Result:
         try:
             result = session.train()
         except Interrupted as interrupted:
-            further = f"{command('convnet-train')} -f {session.run_directory.path}"
-            stopped = Interrupted(f"{interrupted}; go on with: {further}")
+            further = " ".join([command(again[0]), *again[1:]])
+            stopped = Interrupted(f"{interrupted}; go on with: {further} -f {session.run_directory.path}")
             stopped.exit_code = received.exit_code
             raise stopped from None
-    record_final_test(session.run_directory, result)
+    record_final_test(session.run_directory, result, session.options)
     if received.number is not None:
         sys.exit(received.exit_code)
     return result
@@ -111,14 +111,17 @@ def announce_stop() -> None:
 
 
 def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[str, Any]) -> Result:
-    """Test a run on batches, without changing anything in its directory."""
+    """Test a run on batches; nothing in its directory is changed, unless `values` have it `recorded`."""
     if values["log_format"] == "plain":
         click.echo(f"checkpoint {again.checkpoint}")
     epochs = again.prepared.options.epochs
     with opened(lambda lines: reopen(again, lines), epochs, values, test_only=True) as session:
         if samples := values.get("samples"):
             _sample(session, samples)
-        return session.test(batches, "final-test")
+        result = session.test(batches, "final-test")
+        if values.get("recorded"):
+            record_final_test(again.run, result, again.prepared.options, again.params)
+        return result
 
 
 def _sample(session: Session, samples: int) -> None:

@@ -210,12 +210,16 @@ def _files(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return values["layers"] or values["layer_def"], values["params"] or values["layer_params"]
 
 
-def recipe_values(pair: Pair) -> dict[str, Any]:
-    """Return the options that the recipe of a network that came along asks for."""
+def recipe_values(pair: Pair, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the recipe of a network that came along asks for.
+
+    With another data provider `given`, those of the recipe's own do not count.
+    """
     recipe = pair.recipe
     if recipe is None:
         return {}
     first = recipe.stages[0]
+    provider = given.get("data_provider", recipe.data.provider) or provider_of_data(given.get("data_path"))
     found = {
         "data_provider": recipe.data.provider,
         "train_range": tuple(first.train_range or recipe.data.train_range),
@@ -224,7 +228,7 @@ def recipe_values(pair: Pair) -> dict[str, Any]:
         "minibatch": recipe.minibatch,
         "seed": recipe.seed,
         "test_freq": recipe.test_frequency,
-        **recipe.provider_options(first),
+        **(recipe.provider_options(first) if provider == recipe.data.provider else {}),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -308,7 +312,7 @@ def _begin(
 ) -> None:
     """Begin a new run."""
     pair = _pair(layers, params, values)
-    prepared = prepare_pair(pair, {**values, **recipe_values(pair), **given})
+    prepared = prepare_pair(pair, {**values, **recipe_values(pair, given), **given})
 
     from convnet_cfg.cli.running import say_what_next, train_new
 
@@ -369,7 +373,7 @@ def _check_gradients(
         raise UsageError("--check-grads takes LAYERS and PARAMS, not -f")
     usual = {**values, "train_range": (1,), "test_range": (1,)}
     pair = _pair(layers, params, usual)
-    prepared = prepare_pair(pair, {**usual, **recipe_values(pair), **given})
+    prepared = prepare_pair(pair, {**usual, **recipe_values(pair, given), **given})
 
     from convnet_cfg.cli.running import check_gradients
 
