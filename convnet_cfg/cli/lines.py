@@ -33,6 +33,13 @@ def cost_text(result: Result) -> str:
     return ", ".join(parts)
 
 
+class NoLines(Observer):
+    """Prints nothing: what runs the training has its own words for it."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class PlainLines(Observer):
     """A line for each batch and each test; on a terminal, a progress bar below them."""
 

@@ -1,5 +1,6 @@
 """Recipes: what the shipped ones say, and what is wrong with others."""
 
+import re
 from itertools import accumulate
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from convnet_cfg.errors import ConfigError, UsageError
 from convnet_cfg.zoo import (
+    Arm,
     Cost,
     Data,
     Expected,
@@ -72,6 +74,7 @@ PUBLISHED = {
     "imagenet-4gpu-data-model": 42.44,
     "example": None,
     "digits": None,
+    "hinton-1987": 6,
 }
 
 
@@ -186,10 +189,26 @@ def test_digits_trains_on_three_batches_and_has_a_bound():
         inner_size=None,
         color_noise=None,
         scalar_mean=None,
+        options=(),
+        seed_option=None,
         train_range=range(1, 4),
         test_range=range(4, 5),
     )
     assert recipe.expected.accepted_error_percent == 3
+
+
+def test_hinton_compares_true_weight_decay_with_none():
+    recipe = load_recipe("hinton-1987")
+    assert recipe.arms == (
+        Arm(name="with decay", decay="decoupled", published_error_percent=6.0),
+        Arm(name="without decay", decay="none", published_error_percent=45.0),
+    )
+    assert recipe.minibatch == 160
+    assert len(recipe.seeds) >= 5
+    assert recipe.own_options(7) == ("sweeps=100", "split=7")
+    assert len(recipe.expected.uncertain) >= 7
+    rules = re.findall(r"^wc=(.*)$", recipe.files[1].read_text(), re.MULTILINE)
+    assert rules == ["0.004"] * 3
 
 
 # -- reading
@@ -230,11 +249,16 @@ data:
   inner_size: 24
   color_noise: 0.1
   scalar_mean: -1
+  options: [one=1, two=a=b]
+  seed_option: three
   train_range: 1-5
   test_range: 6
 minibatch: 64
 seed: 0
 test_frequency: 13
+arms:
+  - {name: some, decay: after-step, published_error_percent: 5}
+  - {name: none, decay: none}
 stages:
   - epochs: 1
     params: cifar10-80sec
@@ -246,7 +270,6 @@ stages:
 final_test: {test_range: 6, multiview: yes}
 expected:
   published_error_percent: 12.5
-  accepted_error_percent: 13
   source: nobody
   uncertain: [one, two]
   measured:
@@ -264,6 +287,8 @@ cost: {parameters: 1, multiply_adds: 2, time: little}
         inner_size=24,
         color_noise=0.1,
         scalar_mean=-1.0,
+        options=("one=1", "two=a=b"),
+        seed_option="three",
         train_range=range(1, 6),
         test_range=range(6, 7),
     )
@@ -283,12 +308,19 @@ cost: {parameters: 1, multiply_adds: 2, time: little}
     assert recipe.final_test == FinalTest(test_range=range(6, 7), multiview=True)
     assert recipe.expected == Expected(
         published_error_percent=12.5,
-        accepted_error_percent=13.0,
+        accepted_error_percent=None,
         source="nobody",
         uncertain=("one", "two"),
         measured=(Measurement(error_percent=12.0, data="all", note="once"),),
     )
     assert recipe.cost == Cost(parameters=1, multiply_adds=2, time="little")
+    assert recipe.arms == (
+        Arm(name="some", decay="after-step", published_error_percent=5.0),
+        Arm(name="none", decay="none", published_error_percent=None),
+    )
+    assert (recipe.seeds, recipe.first_seed) == ((), 0)
+    assert recipe.own_options(None) == ("one=1", "two=a=b")
+    assert recipe.own_options(4) == ("one=1", "two=a=b", "three=4")
 
 
 def test_a_file_on_disk_is_taken_before_a_shipped_recipe(write, tmp_path, monkeypatch):
@@ -413,6 +445,59 @@ def test_a_problem_is_explained_at_its_place(write, old, new, expected):
         assert expected in found
 
 
+ARMS = """\
+seeds: [1, 2]
+arms:
+  - name: one
+    decay: decoupled
+  - name: two
+    decay: none
+"""
+DECAYS = (
+    "cuda-convnet, l2, decoupled, decoupled-lr, decoupled-schedule, decoupled-matched, after-step or none"
+)
+
+
+def test_arms_and_seeds(write):
+    recipe = load_recipe(write(ARMS + VALID))
+    assert [arm.name for arm in recipe.arms] == ["one", "two"]
+    assert (recipe.seeds, recipe.first_seed) == ((1, 2), 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "decay: none",
+            "decay: non",
+            f"6:5: [arms.2] decay must be {DECAYS}, got 'non' (did you mean 'none'?)",
+        ),
+        ("decay: none", "weight_decay: 0", "6:5: [arms.2] unknown key 'weight_decay'"),
+        ("    decay: none\n", "", f"5:5: [arms.2] decay is missing: expected {DECAYS}"),
+        ("name: two", "name: one", "5:5: [arms.2] there is an arm 'one' above"),
+        ("[1, 2]", "[1, -2]", "1:12: [seeds.2] item 2 must be an integer >= 0, got '-2'"),
+        ("[1, 2]", "[1, 1]", "1:12: [seeds.2] seed 1 is given twice"),
+        ("[1, 2]", "1-2", "1:1: seeds must be a list: each item an integer >= 0"),
+        ("seeds:", "seed: 3\nseeds:", "1:1: seed and seeds cannot both be given"),
+        (ARMS[ARMS.index("arms") :], "", "1:1: seeds needs arms: for a single run there is seed"),
+        (
+            "source: nobody",
+            "source: nobody\n  accepted_error_percent: 5",
+            "19:3: [expected] accepted_error_percent is for a recipe without arms",
+        ),
+        (
+            "provider: digits",
+            "provider: digits\n  options: [sweeps]",
+            "11:13: [data.options.1] item 1 must be NAME=VALUE, got 'sweeps'",
+        ),
+    ],
+)
+def test_a_problem_of_arms_is_explained_at_its_place(write, old, new, expected):
+    text = ARMS + VALID
+    assert old in text
+    assert expected in problems(write(text.replace(old, new, 1)))
+
+
 def test_all_problems_come_at_once_in_the_order_of_the_file(write):
     text = "titel: x\npair: digits\ndata: 3\nstages:\n  - epochs: many\n  - rate: 1\nminibatch: 0\n"
     assert problems(write(text)) == [
@@ -422,7 +507,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(write):
         "1:1: expected is missing: expected keys with values (published_error_percent, "
         "accepted_error_percent, source, uncertain, measured)",
         "3:1: data must be keys with values (provider, values, crop_border, inner_size, color_noise, "
-        "scalar_mean, train_range, test_range)",
+        "scalar_mean, options, seed_option, train_range, test_range)",
         "5:5: [stages.1] epochs must be an integer >= 1, got 'many'",
         "6:5: [stages.2] unknown key 'rate'",
         "6:5: [stages.2] epochs is missing: expected an integer >= 1",
