@@ -44,6 +44,13 @@ def _share(value: float) -> str:
     return f"{100 * value:.2f}%" if isfinite(value) else "inf"
 
 
+class NoLines(Observer):
+    """Prints nothing: what runs the training has its own words for it."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class PlainLines(Observer):
     """A line for each batch and each test; on a terminal, a progress bar below them."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from convnet_cfg.cli.lines import ConvnetLines, PlainLines
+from convnet_cfg.cli.lines import ConvnetLines, NoLines, PlainLines
 from convnet_cfg.cli.quiet import start_tensorflow
 from convnet_cfg.cli.signals import stopping
 from convnet_cfg.errors import UsageError
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 STOPPING = b"stopping: finishing the minibatch and saving (again: at once)\n"
 CLEAR_LINE = b"\r\x1b[K"
 
-Lines = PlainLines | ConvnetLines
+Lines = PlainLines | ConvnetLines | NoLines
 
 
 def make_lines(log_format: str, epochs: int, test_only: bool = False) -> Lines:
-    """Return what prints the progress."""
+    """Return what prints the progress: `plain`, `convnet`, or `quiet` for nothing."""
+    if log_format == "quiet":
+        return NoLines()
     return ConvnetLines(test_only) if log_format == "convnet" else PlainLines(epochs)
 
 
@@ -45,7 +47,8 @@ def train_new(prepared: Prepared, save_path: Path, shipped: bool, values: Mappin
     """Begin a run and train to its last epoch."""
 
     def make(lines: Observer) -> Session:
-        return begin(prepared, save_path, lines, shipped=shipped, command=sys.argv)
+        name = values.get("run_name")
+        return begin(prepared, save_path, lines, shipped=shipped, command=sys.argv, name=name)
 
     return _train(make, prepared, values)
 
@@ -57,7 +60,8 @@ def train_again(again: PreparedAgain, values: Mapping[str, Any]) -> Trained:
 
 def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapping[str, Any]) -> Trained:
     with opened(make, prepared.options.epochs, values) as session:
-        click.echo(f"run        {session.run_directory.path}")
+        if values["log_format"] != "quiet":
+            click.echo(f"run        {session.run_directory.path}")
         return Trained(session, train_until_stopped(session, values.get("again", ("convnet-train",))))
 
 

@@ -18,6 +18,7 @@ from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCr
 from convnet_cfg.data.jpeg_images import JpegImageProvider
 from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
+from convnet_cfg.data.ring import RingProvider
 from convnet_cfg.data.samples import Digits, RandomProvider, RepeatedProvider
 from convnet_cfg.errors import UsageError, did_you_mean, shorten
 
@@ -261,6 +262,11 @@ register("image", "batches of JPEG strings: random crops and flips to train, the
 @register("digits", "scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path")
 def _digits() -> DataProvider:
     return ImageProvider(Digits())
+
+
+register(
+    "ring", "16 shapes in 12 positions on a ring of pixels: batch 1 to train, 2 to test; needs no data path"
+)(RingProvider)
 
 
 @register("dummy-cn-n", "512 random cases of n values, labels 0 to 9; needs no data path")

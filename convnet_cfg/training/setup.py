@@ -173,8 +173,9 @@ def begin(
     *,
     shipped: bool = False,
     command: Sequence[str] = (),
+    name: str | None = None,
 ) -> Session:
-    """Begin a run in a new directory below `save_path`.
+    """Begin a run in a new directory below `save_path`, named by `name` or the definition, and the time.
 
     `shipped`: the files came with the program, so that a change of theirs is not the user's. `command` is the
     command line, for the record.
@@ -185,7 +186,7 @@ def begin(
     """
     built = _build(prepared, None)
     contents = read_file(prepared.layers), read_file(prepared.params)
-    run = RunDirectory.create(save_path, prepared.layers.stem, *contents)
+    run = RunDirectory.create(save_path, name or prepared.layers.stem, *contents)
     paths = prepared.layers, None if shipped else prepared.params
     run.write_record(first_record(prepared.network, prepared.options, paths, contents, command))
     return _session(built, prepared, run, observer)
