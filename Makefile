@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench corpus-report corpus-networks reference clean
+.PHONY: demo test lint bench corpus-report corpus-networks reference picture clean
 
 demo: .venv/demo
 	$(BIN)/convnet-train digits --save-path runs
@@ -27,6 +27,9 @@ corpus-networks: .venv/dev
 
 reference: .venv/dev
 	$(BIN)/python -m benchmarks.reference
+
+picture: .venv/docs
+	$(BIN)/python docs/examples/weight_decay_trajectories.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

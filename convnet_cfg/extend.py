@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from convnet_cfg.data import DataProvider, register, working_directory_on_path
-from convnet_cfg.errors import UsageError
+from convnet_cfg.errors import Problem, UsageError
 from convnet_cfg.language.dialect import EXTENSIONS
 from convnet_cfg.language.dialects import DIALECTS
+from convnet_cfg.language.grammar import parse_sections
 from convnet_cfg.language.kinds import FLAG, INTEGER, NAME, NUMBER, POSITIVE, Kind, at_least, in_range, one_of
 from convnet_cfg.language.layer_types import LayerSpec
+from convnet_cfg.language.markers import recognize
 from convnet_cfg.language.neurons import NeuronType
 from convnet_cfg.language.own_types import OwnCostSpec, OwnImageSpec, OwnSpec
 from convnet_cfg.language.params import CostParams, LayerParams
@@ -60,9 +64,13 @@ def layer_type(spec: Spec) -> Spec:
     """Add a layer type or cost, a class derived from `OwnSpec`, `OwnImageSpec` or `OwnCostSpec`, by its name.
 
     Raises:
-        ValueError: there is a type of that name in some dialect.
+        ValueError: there is a type of that name in some dialect, or files that have it are refused.
     """
     name = spec.type_name
+    _check_name("layer type", name, r"[\w.-]+")
+    recognized = recognize(parse_sections(f"[x]\ntype={name}", name), {})
+    if isinstance(recognized, Problem):
+        raise ValueError(recognized.message)
     _check_free("layer type", name, (dialect.layer_types for dialect in DIALECTS.values()))
     EXTENSIONS.layer_types[name] = spec
     _forget()
@@ -73,10 +81,11 @@ def neuron(name: str, *parameters: str, formula: str = "") -> Callable[[Function
     """Add a neuron: a decorator for a function of a tensor and, by keyword, the parameters.
 
     Raises:
-        ValueError: there is a neuron of that name in some dialect.
+        ValueError: there is a neuron of that name in some dialect, or it cannot be written in a file.
     """
 
     def add(function: Function) -> Function:
+        _check_name("neuron", name)
         _check_free("neuron", name, (dialect.neurons for dialect in DIALECTS.values()))
         kind = NeuronType(parameters, formula or f"{name}(x)", uses_inputs=True, function=function)
         _check_free("neuron", name, [EXTENSIONS.neurons])
@@ -93,17 +102,27 @@ def schedule(name: str, parameters: Mapping[str, Kind], formula: str = "") -> Ca
     It is written `name[base=b;parameter=value]`, in the dialects that have schedules in `epsW`.
 
     Raises:
-        ValueError: there is a schedule of that name.
+        ValueError: there is a schedule of that name, in any case, or it cannot be written in a file.
     """
 
     def add(function: Function) -> Function:
+        _check_name("schedule", name)
+        for parameter in parameters:
+            _check_name(f"parameter of schedule {name!r}", parameter)
         tables = [EXTENSIONS.schedules, *(dialect.schedules for dialect in DIALECTS.values())]
-        _check_free("schedule", name, tables)
+        known = {each.lower(): each for table in tables for each in table}
+        _check_free("schedule", known.get(name.lower(), name), tables)
         EXTENSIONS.schedules[name] = ScheduleType(parameters, formula or f"{name}(base, progress)", function)
         _forget()
         return function
 
     return add
+
+
+def _check_name(what: str, name: str, pattern: str = r"\w+") -> None:
+    if not re.fullmatch(pattern, name, re.ASCII):
+        also = ", _, . and -" if "-" in pattern else " and _"
+        raise ValueError(f"the name of a {what} has only letters, digits{also}, got {name!r}")
 
 
 def _check_free(what: str, name: str, tables: Iterable[Mapping[str, Any]]) -> None:
@@ -143,7 +162,13 @@ def _import(name: str) -> None:
         with working_directory_on_path():
             importlib.import_module(name)
         return
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+    # A name with a blank, which no other module has. Dataclasses look up the module that they stand in.
+    specification = importlib.util.spec_from_file_location(f"extension {path.resolve()}", path)
     assert specification is not None
     assert specification.loader is not None
-    specification.loader.exec_module(importlib.util.module_from_spec(specification))
+    module = sys.modules[specification.name] = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[specification.name]
+        raise

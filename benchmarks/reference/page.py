@@ -106,8 +106,11 @@ def _activations() -> Iterator[str]:
 def _limits(neuron: NeuronType) -> str:
     if neuron.refused:
         return f"refused: {neuron.refused}"
+    if neuron.apart is not None:
+        one, other, least = neuron.apart
+        return f"{names([one, other])} at least {least:g} apart"
     least, most = neuron.limits
-    return f"{names(neuron.parameters)} from {least:g} to {most:g}" if least > -most else ""
+    return f"{names(neuron.parameters)} > {least:g} and < {most:g}" if least > -most else ""
 
 
 def _rates() -> Iterator[str]:

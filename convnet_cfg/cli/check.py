@@ -170,7 +170,7 @@ def _trained_by_others(network: Network) -> set[str]:
     if not network.dialect.shared_rates:
         return set()
     return {
-        f"{matrix.source.layer}[{matrix.source.number}]"
+        matrix.source.words
         for layer in network.layers
         for matrix in layer.matrices
         if matrix.source and matrix.rule and matrix.rule.learning_rate > 0

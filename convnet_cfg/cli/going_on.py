@@ -12,7 +12,7 @@ from convnet_cfg.cli.describe import describe_again
 from convnet_cfg.cli.output import say
 from convnet_cfg.cli.running import make_lines, say_what_next, test_again, train_again
 from convnet_cfg.cli.train import run_changes
-from convnet_cfg.training.record import record_final_test, recorded_final_test
+from convnet_cfg.training.record import recorded_final_test
 from convnet_cfg.training.setup import PreparedAgain, modules_of, prepare_again
 
 
@@ -46,14 +46,17 @@ def _test_batches(again: PreparedAgain, given: Mapping[str, Any]) -> tuple[int, 
 
 
 def _say_done(again: PreparedAgain, values: Mapping[str, Any]) -> None:
-    """Say that nothing is left to train; make the final test if it is not in the record. No option counts."""
+    """Say that nothing is left to train; make the final test if it is not in the record.
+
+    No option is recorded but with that test.
+    """
     options, provider = again.prepared.options, again.prepared.provider
     click.echo(f"nothing is left to train to epoch {options.epochs}: batch {again.position} is done")
     views = provider.views if options.multiview else 1
-    known = recorded_final_test(again.record, again.position, options.test_range, views)
+    known = recorded_final_test(again.record, again.position, options, views, again.params)
     if known is not None:
         make_lines(values["log_format"], options.epochs).tested(known, None)
         again.run.lock.release()
     else:
-        record_final_test(again.run, test_again(again, options.test_range, values))
+        test_again(again, options.test_range, {**values, "recorded": again.in_place})
     say_what_next(again.run.path, max(options.epochs, again.position.epoch))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,30 @@ def batch_list(numbers: Sequence[int]) -> str:
 
 
 def cost_text(result: Result) -> str:
-    """Return the costs of a result: `logprob 1.5070, error 52.82%`."""
+    """Return the costs of a result: `logprob 1.5070, error 52.82%`; without a name a value is as it is.
+
+    There may be more names than values: those of a cost with children are as many as all of them have.
+    """
     parts = []
-    for name, values in result.costs.items():
-        parts.append(f"{name} {values[0]:.4f}")
+    for name, (cost, *values) in result.costs.items():
+        parts.append(f"{name} {cost:.4f}")
         names = result.columns.get(name, ())
-        parts += [f"{what} {100 * value:.2f}%" for what, value in zip(names, values[1:], strict=False)]
+        named = [(what, value) for what, value in zip(names, values, strict=False) if what]
+        parts += [f"{what} {_share(value)}" for what, value in named]
+        parts += [f"{value:.4f}" for value in values[len(names) :]]
     return ", ".join(parts)
+
+
+def _share(value: float) -> str:
+    """Return a share in percent; `inf` as the original had it, for a share of nothing."""
+    return f"{100 * value:.2f}%" if isfinite(value) else "inf"
+
+
+class NoLines(Observer):
+    """Prints nothing: what runs the training has its own words for it."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class PlainLines(Observer):

@@ -35,9 +35,14 @@ def print_table(
     if is_terminal() and _print_rich(title, columns, rows, right):
         return
     click.echo(title)
-    for line in _aligned([columns, *rows], [column in right for column in columns]):
+    for line in table_lines(columns, rows, right):
         click.echo(line)
     click.echo()
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> Iterable[str]:
+    """Return the lines of a table as plain text; the columns named in `right` are aligned to the right."""
+    return _aligned([columns, *rows], [column in right for column in columns])
 
 
 def is_terminal() -> bool:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convnet_cfg.cli.arguments import Pair, absolute
+from convnet_cfg.cli.arguments import absolute
+from convnet_cfg.cli.arms import compare_arms
 from convnet_cfg.cli.list import print_networks
-from convnet_cfg.cli.output import say
-from convnet_cfg.errors import UsageError
+from convnet_cfg.cli.stages import error_of, expectations, final_test, run_stages
+from convnet_cfg.errors import ConfigError, Place, Problem, UsageError, join_words
 from convnet_cfg.zoo import load_recipe
-from convnet_cfg.zoo.recipes import Expected, Recipe, Stage
+from convnet_cfg.zoo.recipes import Recipe
 
 if TYPE_CHECKING:
-    from convnet_cfg.cli.running import Trained
     from convnet_cfg.training.observer import Result
-    from convnet_cfg.training.run_directory import RunDirectory
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,7 +42,8 @@ def reproduce(
 ) -> None:
     """Train through the stages of a RECIPE, a shipped one or a YAML file, and compare with what is known.
 
-    Without one, the recipes that come along are listed.
+    A recipe with several arms is trained once for each of them and each seed, and shows their curves. Without
+    a recipe, those that come along are listed.
     """
     if recipe is None:
         print_networks()
@@ -51,10 +51,13 @@ def reproduce(
     from convnet_cfg.data import needs_path
 
     found = load_recipe(recipe)
+    _check_options(found)
     run = Path(load_file) if load_file else None
     if run is not None:
         if seed is not None:
             raise UsageError("--seed is for a new run: with -f, a run keeps its own")
+        if found.arms:
+            raise UsageError(f"a recipe with arms makes new runs; go on with one: convnet-train -f {run}")
         _check_run(run, found)
     elif data_path is None and needs_path(found.data.provider):
         raise UsageError(f"--data is missing: where the batches for provider {found.data.provider!r} are")
@@ -62,18 +65,30 @@ def reproduce(
     values = {"log_format": log_format, "verbose": verbose, "save_path": save_path}
     given = {"data_path": absolute(data_path), "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
-    trained: Trained | None = None
-    for number, stage in enumerate(found.stages, start=1):
-        if run is not None and number < len(found.stages) and _is_done(run, stage, found):
-            continue
-        click.echo(f"\nstage {number} of {len(found.stages)}: to epoch {stage.epochs}" + _stage_text(stage))
-        trained = _run_stage(found, stage, run, changes, values)
-        run = trained.session.run_directory.path
-    assert trained is not None
-    _compare(found, _final_test(found, trained, values))
+    if found.arms:
+        compare_arms(found, changes, values)
+    else:
+        _run(found, run, changes, {**values, "again": ("convnet", "reproduce", recipe)})
+
+
+def _run(recipe: Recipe, run: Path | None, changes: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Train in one run, and compare what it reaches with what is known."""
+    trained = run_stages(recipe, run, changes, values)
+    _compare(recipe, final_test(recipe, trained, values))
     from convnet_cfg.cli.running import say_what_next
 
     say_what_next(trained.session.run_directory.path, trained.session.position.epoch)
+
+
+def _check_options(recipe: Recipe) -> None:
+    """Raise ConfigError if a recipe has options that its data provider does not take."""
+    from convnet_cfg.data import options_of
+
+    name = recipe.data.provider
+    given = {option for stage in recipe.stages for option in recipe.provider_options(stage)}
+    if unknown := sorted(given.difference(options_of(name))):
+        message = f"data provider {name!r} does not take {join_words(unknown, 'or')}"
+        raise ConfigError([Problem(Place(str(recipe.path), 1), "data", message)])
 
 
 def _check_run(path: Path, recipe: Recipe) -> None:
@@ -96,107 +111,20 @@ def _check_run(path: Path, recipe: Recipe) -> None:
         differences.append(f"its minibatches have {options.minibatch} cases, not {recipe.minibatch}")
     if differences:
         raise UsageError(f"{path} is no run of the recipe {recipe.name!r}: {'; '.join(differences)}")
-    _note_parameters(run, recipe)
-
-
-def _note_parameters(run: RunDirectory, recipe: Recipe) -> None:
-    """Say which values of a run's parameter file are not those of the recipe."""
-    from convnet_cfg.language.grammar import decode
-    from convnet_cfg.training.parameter_changes import changed_values
-    from convnet_cfg.training.record import read_file
-
-    if changes := changed_values(*(decode(read_file(path)) for path in (recipe.files[1], run.params))):
-        say(f"note: {run.params} is not as the recipe has it: {'; '.join(changes)}")
-
-
-def _is_done(run: Path, stage: Stage, recipe: Recipe) -> bool:
-    """Return whether a run is at the end of a stage, or beyond it."""
-    from convnet_cfg.training.checkpoints import read_checkpoint
-    from convnet_cfg.training.position import Position
-    from convnet_cfg.training.setup import locate
-
-    position = Position(*read_checkpoint(locate(run)[1])[1]["position"])
-    return position.next_batch(_batches(stage, recipe))[0] > stage.epochs
-
-
-def _batches(stage: Stage, recipe: Recipe) -> tuple[int, ...]:
-    return tuple(stage.train_range or recipe.data.train_range)
-
-
-def _stage_text(stage: Stage) -> str:
-    rates = f", rates times {stage.rate_factor:g}" if stage.rate_factor != 1 else ""
-    return rates + (f" ({stage.note})" if stage.note else "")
-
-
-def _run_stage(
-    recipe: Recipe, stage: Stage, run: Path | None, changes: Mapping[str, Any], values: Mapping[str, Any]
-) -> Trained:
-    """Train to the end of a stage, in a new run or in the one that there is."""
-    from convnet_cfg.cli.describe import describe_again
-    from convnet_cfg.cli.train import prepare_pair, recipe_values
-    from convnet_cfg.training.setup import prepare_again
-
-    options = {
-        "train_range": _batches(stage, recipe),
-        "test_range": tuple(stage.test_range or recipe.data.test_range),
-        "epochs": stage.epochs,
-        "rate_factor": stage.rate_factor,
-    }
-    if run is None:
-        pair = Pair(*recipe.files, recipe)
-        prepared = prepare_pair(pair, {**recipe_values(pair), **options, **values, **changes})
-
-        from convnet_cfg.cli.running import train_new
-
-        return train_new(prepared, Path(values["save_path"]), True, values)
-    own_params = recipe.params_of(stage) if any(each.params for each in recipe.stages) else None
-    options["provider_options"] = recipe.provider_options(stage)
-    again = prepare_again(run, {**options, **changes}, own_params)
-    describe_again(again, values["verbose"])
-
-    from convnet_cfg.cli.running import train_again
-
-    return train_again(again, values)
-
-
-def _final_test(recipe: Recipe, trained: Trained, values: Mapping[str, Any]) -> Result:
-    """Return the test that the recipe asks for; it is made unless the training ended with it."""
-    batches = tuple(recipe.final_test.test_range)
-    if not recipe.final_test.multiview and trained.result.test_batches == batches:
-        return trained.result
-    from convnet_cfg.cli.running import test_again
-    from convnet_cfg.cli.train import run_changes
-    from convnet_cfg.training.setup import prepare_again
-
-    click.echo("\nthe recipe's final test")
-    path = trained.session.run_directory.path
-    given = {"multiview": True} if recipe.final_test.multiview else {}
-    changes = run_changes(path, {**given, "test_range": batches})
-    return test_again(prepare_again(path, changes, training=False), batches, values)
 
 
 def _compare(recipe: Recipe, result: Result) -> None:
     """Print what was reached beside what is expected; exit code 1 if a bound is not held."""
-    errors = [100 * values[1] for values in result.costs.values() if len(values) > 1]
-    if not errors:
+    error = error_of(result.costs)
+    if error is None:
         return
-    error = errors[0]
     published = recipe.expected.published_error_percent
     accepted = recipe.expected.accepted_error_percent
     click.echo(
         f"\ntest error {error:.2f}%" + (f"; published {published:g}%" if published is not None else "")
     )
-    for line in _expectations(recipe.expected):
+    for line in expectations(recipe.expected):
         click.echo(f"  {line}")
     if accepted is not None and error > accepted:
         click.echo(f"this is more than the {accepted:g}% that the recipe accepts", err=True)
         sys.exit(1)
-
-
-def _expectations(expected: Expected) -> Iterator[str]:
-    """Yield where the published figure is from, what is uncertain of it, and what this project measured."""
-    yield f"source: {expected.source}"
-    yield from (f"uncertain: {what}" for what in expected.uncertain)
-    for measured in expected.measured:
-        note = f" ({measured.note})" if measured.note else ""
-        yield f"measured: {measured.error_percent:.2f}% on {measured.data}{note}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from convnet_cfg.cli.lines import ConvnetLines, PlainLines
+from convnet_cfg.cli.lines import ConvnetLines, NoLines, PlainLines
 from convnet_cfg.cli.quiet import start_tensorflow
 from convnet_cfg.cli.signals import stopping
 from convnet_cfg.errors import UsageError
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 STOPPING = b"stopping: finishing the minibatch and saving (again: at once)\n"
 CLEAR_LINE = b"\r\x1b[K"
 
-Lines = PlainLines | ConvnetLines
+Lines = PlainLines | ConvnetLines | NoLines
 
 
 def make_lines(log_format: str, epochs: int, test_only: bool = False) -> Lines:
-    """Return what prints the progress."""
+    """Return what prints the progress: `plain`, `convnet`, or `quiet` for nothing."""
+    if log_format == "quiet":
+        return NoLines()
     return ConvnetLines(test_only) if log_format == "convnet" else PlainLines(epochs)
 
 
@@ -45,7 +47,8 @@ def train_new(prepared: Prepared, save_path: Path, shipped: bool, values: Mappin
     """Begin a run and train to its last epoch."""
 
     def make(lines: Observer) -> Session:
-        return begin(prepared, save_path, lines, shipped=shipped, command=sys.argv)
+        name = values.get("run_name")
+        return begin(prepared, save_path, lines, shipped=shipped, command=sys.argv, name=name)
 
     return _train(make, prepared, values)
 
@@ -57,8 +60,9 @@ def train_again(again: PreparedAgain, values: Mapping[str, Any]) -> Trained:
 
 def _train(make: Callable[[Observer], Session], prepared: Prepared, values: Mapping[str, Any]) -> Trained:
     with opened(make, prepared.options.epochs, values) as session:
-        click.echo(f"run        {session.run_directory.path}")
-        return Trained(session, train_until_stopped(session))
+        if values["log_format"] != "quiet":
+            click.echo(f"run        {session.run_directory.path}")
+        return Trained(session, train_until_stopped(session, values.get("again", ("convnet-train",))))
 
 
 @contextmanager
@@ -78,8 +82,8 @@ def opened(
         session.close()
 
 
-def train_until_stopped(session: Session) -> Result:
-    """Train; a signal ends it after the minibatch at work, saved.
+def train_until_stopped(session: Session, again: Sequence[str]) -> Result:
+    """Train; a signal ends it after the minibatch at work, saved. `again` is the command that goes on.
 
     Raises:
         Interrupted: it did; with the exit code of the signal.
@@ -94,11 +98,11 @@ def train_until_stopped(session: Session) -> Result:
         try:
             result = session.train()
         except Interrupted as interrupted:
-            further = f"{command('convnet-train')} -f {session.run_directory.path}"
-            stopped = Interrupted(f"{interrupted}; go on with: {further}")
+            further = " ".join([command(again[0]), *again[1:]])
+            stopped = Interrupted(f"{interrupted}; go on with: {further} -f {session.run_directory.path}")
             stopped.exit_code = received.exit_code
             raise stopped from None
-    record_final_test(session.run_directory, result)
+    record_final_test(session.run_directory, result, session.options)
     if received.number is not None:
         sys.exit(received.exit_code)
     return result
@@ -111,14 +115,17 @@ def announce_stop() -> None:
 
 
 def test_again(again: PreparedAgain, batches: tuple[int, ...], values: Mapping[str, Any]) -> Result:
-    """Test a run on batches, without changing anything in its directory."""
+    """Test a run on batches; nothing in its directory is changed, unless `values` have it `recorded`."""
     if values["log_format"] == "plain":
         click.echo(f"checkpoint {again.checkpoint}")
     epochs = again.prepared.options.epochs
     with opened(lambda lines: reopen(again, lines), epochs, values, test_only=True) as session:
         if samples := values.get("samples"):
             _sample(session, samples)
-        return session.test(batches, "final-test")
+        result = session.test(batches, "final-test")
+        if values.get("recorded"):
+            record_final_test(again.run, result, again.prepared.options, again.params)
+        return result
 
 
 def _sample(session: Session, samples: int) -> None:

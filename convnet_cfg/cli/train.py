@@ -210,23 +210,37 @@ def _files(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return values["layers"] or values["layer_def"], values["params"] or values["layer_params"]
 
 
-def recipe_values(pair: Pair) -> dict[str, Any]:
-    """Return the options that the recipe of a network that came along asks for."""
+def recipe_values(pair: Pair, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the recipe of a network that came along asks for.
+
+    With another data provider `given`, those of the recipe's own do not count.
+    """
     recipe = pair.recipe
     if recipe is None:
         return {}
     first = recipe.stages[0]
+    provider = given.get("data_provider", recipe.data.provider) or provider_of_data(given.get("data_path"))
     found = {
         "data_provider": recipe.data.provider,
         "train_range": tuple(first.train_range or recipe.data.train_range),
         "test_range": tuple(recipe.final_test.test_range),
         "epochs": first.epochs,
         "minibatch": recipe.minibatch,
-        "seed": recipe.seed,
+        "seed": recipe.first_seed,
         "test_freq": recipe.test_frequency,
-        **recipe.provider_options(first),
+        "decay": recipe.arms[0].decay if recipe.arms else None,
+        **(recipe.provider_options(first) if provider == recipe.data.provider else {}),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def with_recipe(pair: Pair, usual: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that count: those given, else those of the pair's recipe, else the usual ones."""
+    asked, recipe = recipe_values(pair, given), pair.recipe
+    own: tuple[str, ...] = given.get("own_options", ())
+    if recipe is not None and given.get("data_provider", recipe.data.provider) == recipe.data.provider:
+        own = (*recipe.own_options(given.get("seed", recipe.first_seed)), *own)
+    return {**usual, **asked, **given, "own_options": own}
 
 
 def make_options(values: Mapping[str, Any]) -> Any:
@@ -308,7 +322,7 @@ def _begin(
 ) -> None:
     """Begin a new run."""
     pair = _pair(layers, params, values)
-    prepared = prepare_pair(pair, {**values, **recipe_values(pair), **given})
+    prepared = prepare_pair(pair, with_recipe(pair, values, given))
 
     from convnet_cfg.cli.running import say_what_next, train_new
 
@@ -327,7 +341,8 @@ def prepare_pair(pair: Pair, values: Mapping[str, Any]) -> Prepared:
     from convnet_cfg.training.setup import prepare
 
     prepared = prepare(pair.layers, pair.params, make_options(values))
-    (describe_check if values.get("check_grads") else describe)(prepared, values["verbose"])
+    if values.get("log_format") != "quiet":
+        (describe_check if values.get("check_grads") else describe)(prepared, values["verbose"])
     return prepared
 
 
@@ -369,7 +384,7 @@ def _check_gradients(
         raise UsageError("--check-grads takes LAYERS and PARAMS, not -f")
     usual = {**values, "train_range": (1,), "test_range": (1,)}
     pair = _pair(layers, params, usual)
-    prepared = prepare_pair(pair, {**usual, **recipe_values(pair), **given})
+    prepared = prepare_pair(pair, with_recipe(pair, usual, given))
 
     from convnet_cfg.cli.running import check_gradients
 

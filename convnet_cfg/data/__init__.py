@@ -1,6 +1,6 @@
 """Data providers: batch files and made-up data, delivered as numpy arrays and prepared on the device."""
 
-from convnet_cfg.data.batches import Batch, BatchDirectory, stored_provider
+from convnet_cfg.data.batches import Batch, BatchDirectory
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
 from convnet_cfg.data.jpeg_batches import JpegDirectory
 from convnet_cfg.data.jpeg_images import JpegImageProvider
@@ -14,6 +14,7 @@ from convnet_cfg.data.registry import (
     open_provider,
     options_of,
     register,
+    stored_provider,
     takes_path,
     views_of,
     working_directory_on_path,

@@ -25,7 +25,7 @@ from convnet_cfg.data.folders import (
     to_images,
 )
 from convnet_cfg.data.pickles import load_pickle
-from convnet_cfg.errors import DataError, UsageError
+from convnet_cfg.errors import DataError
 
 CACHE_BYTES = 512 << 20
 """How much of the loaded batches is kept in memory; all of CIFAR-10 takes 184 MB."""
@@ -152,21 +152,6 @@ class BatchDirectory:
                 f"{file}: as many cases as values, and {META} does not tell if a case is a row or a column"
             )
         return not public
-
-
-def stored_provider(path: str | os.PathLike[str]) -> str:
-    """Return the name of the data provider that a batch directory asks for (`dp_type`).
-
-    Raises:
-        UsageError: it asks for none.
-        DataError: there is no such directory, or its meta file is damaged.
-    """
-    file = Path(path) / META
-    content = load_pickle(file)
-    name = content.get("dp_type") if isinstance(content, dict) else None
-    if not isinstance(name, str) or not name:
-        raise UsageError(f"{file} does not name its data provider (dp_type)")
-    return name
 
 
 def _labels(file: Path, content: object, classes: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from convnet_cfg.errors import DataError, UsageError, did_you_mean
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+TRAINING, VALIDATION = "train", "val"
 
 
 class ImageFile(NamedTuple):
@@ -48,7 +49,7 @@ class ImageTree(NamedTuple):
 
 
 def find_images(source: Path, validation: Path | None, held_out: float, seed: int) -> ImageTree:
-    """Return the images below a folder: of `source/train` and `source/val`, or of `source` itself.
+    """Return the images below a folder: of `source/train` and `source/val`, or of `source` if it has neither.
 
     The images to train on are shuffled, always in the same way for the same seed; those to test on are in
     the order of their names. `validation` is another folder of the latter. `held_out` is the part of
@@ -58,10 +59,10 @@ def find_images(source: Path, validation: Path | None, held_out: float, seed: in
         DataError: a folder is missing, or not as described.
         UsageError: both a folder and a part of the images are to be tested on.
     """
-    split = _has_folders(source / "train")
-    training = source / "train" if split else source
-    if validation is None and split and _has_folders(source / "val"):
-        validation = source / "val"
+    split = any((source / name).is_dir() for name in (TRAINING, VALIDATION))
+    training = source / TRAINING if split else source
+    if validation is None and (source / VALIDATION).is_dir():
+        validation = source / VALIDATION
     names = _class_names(training)
     labels = {name: label for label, name in enumerate(names)}
     images = list(_images_of(training, labels))
@@ -84,17 +85,14 @@ def _by_name(images: Iterator[ImageFile] | Sequence[ImageFile]) -> list[ImageFil
     return sorted(images, key=lambda image: (image.name, image.label))
 
 
-def _has_folders(path: Path) -> bool:
-    return path.is_dir() and any(child.is_dir() for child in path.iterdir())
-
-
 def _class_names(path: Path) -> tuple[str, ...]:
     """Return the names of the folders in a folder, sorted."""
     if not path.is_dir():
         raise DataError(f"{path}: {'is not a folder' if path.exists() else 'no such folder'}")
     names = sorted(child.name for child in path.iterdir() if child.is_dir() and not _is_hidden(child.name))
     if not names:
-        raise DataError(f"{path}: has no folders, expected one for each class of images")
+        reserved = f"; {path.name} cannot be a class itself" if path.name in (TRAINING, VALIDATION) else ""
+        raise DataError(f"{path}: has no folders, expected one for each class of images{reserved}")
     return tuple(names)
 
 

@@ -9,14 +9,18 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from convnet_cfg.data.batches import BatchDirectory
+from convnet_cfg.data.folders import META
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
 from convnet_cfg.data.jpeg_images import JpegImageProvider
+from convnet_cfg.data.pickles import load_pickle
 from convnet_cfg.data.provider import DataProvider
+from convnet_cfg.data.ring import RingProvider
 from convnet_cfg.data.samples import Digits, RandomProvider, RepeatedProvider
-from convnet_cfg.errors import UsageError, did_you_mean
+from convnet_cfg.errors import UsageError, did_you_mean, shorten
 
 Factory = Callable[..., DataProvider]
 Made = TypeVar("Made", bound=Factory)
@@ -70,6 +74,26 @@ def open_provider(name: str, path: str | os.PathLike[str] | None = None, **optio
     if not isinstance(provider, DataProvider):
         raise UsageError(f"data provider {name!r} made a {type(provider).__name__}, not a DataProvider")
     return provider
+
+
+def stored_provider(path: str | os.PathLike[str]) -> str:
+    """Return the name of the data provider that a batch directory asks for (`dp_type`), a registered one.
+
+    Raises:
+        UsageError: it asks for none, or for another: data do not decide what is imported.
+        DataError: there is no such directory, or its meta file is damaged.
+    """
+    file = Path(path) / META
+    content = load_pickle(file)
+    name = content.get("dp_type") if isinstance(content, dict) else None
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{file} does not name its data provider (dp_type)")
+    if _find_registered(name, None) is None:
+        raise UsageError(
+            f"{file} asks for data provider {shorten(name)!r}, which does not come along: "
+            "if you trust it, name it with --data-provider"
+        )
+    return name
 
 
 def check_options(name: str, given: Iterable[str]) -> None:
@@ -137,21 +161,31 @@ def _positional(factory: Factory) -> list[inspect.Parameter]:
 
 def _find(name: str, path: str | os.PathLike[str] | None) -> tuple[Factory, tuple[Any, ...]]:
     """Return what makes the provider, and its arguments: the path, unless it has no parameter for one."""
-    if name in REGISTRY and not name.endswith("-n"):
-        factory = REGISTRY[name].factory
-        return factory, (path,) if _positional(factory) else ()
-    family, _, number = name.rpartition("-")
-    if f"{family}-n" in REGISTRY and re.fullmatch("[1-9][0-9]{0,6}", number):
-        return REGISTRY[f"{family}-n"].factory, (int(number),)
+    if (registered := _find_registered(name, path)) is not None:
+        return registered
     if "." in name:
         factory = _import(name)
         return factory, (path,) if _positional(factory) else ()
+    family, _, number = name.rpartition("-")
     guess = f"{family}-n" if number.isdigit() else name
     listed = "\n".join(f"  {known:<16} {entry.description}" for known, entry in REGISTRY.items())
     raise UsageError(
         f"no data provider {name!r}{did_you_mean(guess, REGISTRY)}; there are\n{listed}\n"
         "  module.Class     a DataProvider class of your own"
     )
+
+
+def _find_registered(
+    name: str, path: str | os.PathLike[str] | None
+) -> tuple[Factory, tuple[Any, ...]] | None:
+    """Return the same of a provider that is registered, None if it is not."""
+    if name in REGISTRY and not name.endswith("-n"):
+        factory = REGISTRY[name].factory
+        return factory, (path,) if _positional(factory) else ()
+    family, _, number = name.rpartition("-")
+    if f"{family}-n" in REGISTRY and re.fullmatch("[1-9][0-9]{0,6}", number):
+        return REGISTRY[f"{family}-n"].factory, (int(number),)
+    return None
 
 
 def _import(name: str) -> type[DataProvider]:
@@ -228,6 +262,11 @@ register("image", "batches of JPEG strings: random crops and flips to train, the
 @register("digits", "scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path")
 def _digits() -> DataProvider:
     return ImageProvider(Digits())
+
+
+register(
+    "ring", "16 shapes in 12 positions on a ring of pixels: batch 1 to train, 2 to test; needs no data path"
+)(RingProvider)
 
 
 @register("dummy-cn-n", "512 random cases of n values, labels 0 to 9; needs no data path")

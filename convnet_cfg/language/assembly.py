@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from convnet_cfg.language.kinds import SourceRef
+from convnet_cfg.language.kinds import BIAS, SourceRef
 from convnet_cfg.language.layer_types import NeuronSpec
 from convnet_cfg.language.network import Layer, Matrix
 from convnet_cfg.language.params import LayerParams, WeightParams
@@ -13,8 +13,6 @@ from convnet_cfg.language.weight_types import WeightSpec
 from convnet_cfg.language.wiring import Wired
 
 Params = Mapping[str, LayerParams | None]
-
-BIAS = -1  # the number of the bias among the matrices of a layer
 
 
 def assemble(
@@ -25,15 +23,25 @@ def assemble(
     `shares_biases`: a layer that takes its first matrix from another one takes the bias too.
     """
     assembled: list[Layer] = []
+    owners: dict[str, str] = {}  # the layer that has the bias of a layer
     for wired in layers.values():
-        layer = _layer(wired, activations, params, shares_biases)
+        source = _lender(wired) if shares_biases else None
+        owners[wired.name] = owners.get(source or "", source or wired.name)
+        layer = _layer(wired, activations, params, owners[wired.name])
         assembled.append(layer)
         if wired.name in activations:
             assembled.append(_activation(activations[wired.name], wired, layer, params))
     return tuple(assembled)
 
 
-def _layer(wired: Wired, activations: Mapping[str, str], params: Params, shares_biases: bool) -> Layer:
+def _lender(wired: Wired) -> str | None:
+    """Return the layer that the first matrix is taken from, if there is one."""
+    spec = wired.declared.spec
+    source = spec.sources[0] if isinstance(spec, WeightSpec) else None
+    return source.layer if source else None
+
+
+def _layer(wired: Wired, activations: Mapping[str, str], params: Params, owner: str) -> Layer:
     assert wired.declared.spec is not None
     assert wired.inputs is not None
     assert wired.output is not None
@@ -47,7 +55,7 @@ def _layer(wired: Wired, activations: Mapping[str, str], params: Params, shares_
         output=wired.output,
         params=params.get(wired.name),
         matrices=_with_rules(wired.matrices, params.get(wired.name)),
-        bias=_bias(wired, params.get(wired.name), shares_biases),
+        bias=_bias(wired, params.get(wired.name), owner),
         devices=wired.devices,
     )
 
@@ -58,18 +66,17 @@ def _with_rules(matrices: tuple[Matrix, ...], params: LayerParams | None) -> tup
     return tuple(replace(matrix, rule=params.weight_rule(index)) for index, matrix in enumerate(matrices))
 
 
-def _bias(wired: Wired, params: LayerParams | None, shared: bool) -> Matrix | None:
+def _bias(wired: Wired, params: LayerParams | None, owner: str) -> Matrix | None:
     spec = wired.declared.spec
     if not isinstance(spec, WeightSpec) or not spec.has_bias or wired.output is None:
         return None
-    owner = wired.matrices[0].source
     return Matrix(
         spec.bias_shape(wired.output),
         deviation=0.0,
         mean=spec.initial_bias,
         function=spec.bias_function,
         rule=params.bias_rule() if isinstance(params, WeightParams) else None,
-        source=SourceRef(owner.layer, BIAS) if shared and owner and owner.layer != wired.name else None,
+        source=SourceRef(owner, BIAS) if owner != wired.name else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from convnet_cfg.language.markers import recognize
 from convnet_cfg.language.network import Layer, Network
 from convnet_cfg.language.parameters import read_parameters
 from convnet_cfg.language.params import LayerParams
-from convnet_cfg.language.replicas import check_replicas
+from convnet_cfg.language.replicas import check_periods, check_replicas
 from convnet_cfg.language.spec import Report
 from convnet_cfg.language.wiring import DataDims, Wired, wire_layers
 
@@ -28,6 +28,9 @@ MODES: Mapping[str, frozenset[Severity]] = {
     "default": frozenset({Severity.ERROR, Severity.SUSPECT}),
     "strict": frozenset({Severity.ERROR, Severity.SUSPECT, Severity.WARNING}),
 }
+
+# What averages over windows may divide by.
+DIVISORS = ("existing", "nominal")
 
 # What an error says of a key that the original ignored.
 REFUSED_KEYS: Mapping[str, str] = {
@@ -44,12 +47,27 @@ class Reading:
     over windows at the border divide by the `average_divisor`: the `existing` pixels, or the `nominal` number
     of pixels of a window; None: as the dialect has it. `ignore_devices`: a network whose layers were spread
     over devices is one plain network.
+
+    Raises:
+        UsageError: there is no such mode, dialect or divisor.
     """
 
     mode: str = "default"
     dialect: str | None = None
     average_divisor: str | None = None
     ignore_devices: bool = False
+
+    def __post_init__(self) -> None:
+        _check_word("mode", self.mode, MODES)
+        if self.average_divisor is not None:
+            _check_word("average divisor", self.average_divisor, DIVISORS)
+        if self.dialect is not None:
+            _check_word("dialect", self.dialect, DIALECTS)
+
+
+def _check_word(what: str, word: str, known: Collection[str]) -> None:
+    if word not in known:
+        raise UsageError(f"no {what} {word!r}{did_you_mean(word, known)}: there are {', '.join(known)}")
 
 
 def load_network(
@@ -66,7 +84,7 @@ def load_network(
     that returns None for "unknown"; `classes` is the number of labels that the data have.
 
     Raises:
-        UsageError: a file cannot be read, or there is no such dialect.
+        UsageError: a file cannot be read.
         ConfigError: everything that is wrong with the files.
     """
     return build_network(read_pair(layers, params, reading), data_dims, classes)
@@ -91,7 +109,7 @@ def read_pair(layers: str | Path, params: str | Path | None = None, reading: Rea
     """Read a layer definition, and the layer parameters if given, without regard to the data.
 
     Raises:
-        UsageError: a file cannot be read, or there is no such dialect.
+        UsageError: a file cannot be read.
         ConfigError: the files are no configuration files, or are for a program that is not supported.
     """
     problems: list[Problem] = []
@@ -104,7 +122,7 @@ def read_pair(layers: str | Path, params: str | Path | None = None, reading: Rea
     if params is not None and param_sections is not None:
         _check_order(str(layers), str(params), layer_sections, param_sections)
     dialect, reason = _recognize(layer_sections, param_sections or {}, reading.dialect, problems)
-    declarations = declare_layers(layer_sections, dialect, problems)
+    declarations = declare_layers(layer_sections, param_sections or {}, dialect, problems)
     activations = name_activations(declarations, problems)
     values = None
     if params is not None and param_sections is not None:
@@ -128,6 +146,8 @@ def build_network(pair: Pair, dims: DataDims | Sequence[int], classes: int | Non
     layers = wire_layers(pair.declarations, pair.dialect, as_function(dims), classes, problems)
     if pair.dialect.placement is DeviceList:
         check_replicas(layers, problems)
+        if not pair.reading.ignore_devices:
+            check_periods(layers, pair.params or {}, pair.param_sections, problems)
     _check_params(pair, layers, problems)
     problems.sort(key=_reading_order(pair.layers_path))
     reported = [_as_reported(problem, pair.reading.mode) for problem in problems]
@@ -192,9 +212,6 @@ def _recognize(
     problems: Sequence[Problem],
 ) -> tuple[Dialect, str]:
     if given is not None:
-        if given not in DIALECTS:
-            names = ", ".join(DIALECTS)
-            raise UsageError(f"no dialect {given!r}{did_you_mean(given, DIALECTS)}: there are {names}")
         return DIALECTS[given], "as asked for"
     recognized = recognize(layers, params)
     if isinstance(recognized, Problem):

@@ -97,7 +97,9 @@ class SquaresSpec(CostSpec):
 
     type_name = "cost.sum2"
 
-    halved: ClassVar[bool] = False
+    def factor(self, params: LayerParams | None) -> float:
+        """Return what the sum is multiplied by."""
+        return 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

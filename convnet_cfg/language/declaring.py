@@ -42,10 +42,15 @@ Declarations = Mapping[str, Declared]
 
 
 def declare_layers(
-    sections: Mapping[str, Section], dialect: Dialect, problems: list[Problem]
+    sections: Mapping[str, Section],
+    params: Mapping[str, Section],
+    dialect: Dialect,
+    problems: list[Problem],
 ) -> Declarations:
-    """Read the sections of a definition file, adding to the problems."""
-    layers = {name: _declare(section, dialect, problems) for name, section in sections.items()}
+    """Read the sections of a definition file, adding to the problems; `params` are those of the other one."""
+    layers = {
+        name: _declare(section, params.get(name), dialect, problems) for name, section in sections.items()
+    }
     if all(layer.type for layer in layers.values()):  # else nobody knows all keys
         types = [dialect.layer_types[layer.type] for layer in layers.values()]
         known = [name for spec_type in types for name in definition_keys(spec_type, dialect)]
@@ -61,7 +66,7 @@ def definition_keys(spec_type: type[LayerSpec], dialect: Dialect) -> list[str]:
     return ["type", *key_names(spec_type, dialect), *placement]
 
 
-def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Declared:
+def _declare(section: Section, params: Section | None, dialect: Dialect, problems: list[Problem]) -> Declared:
     names = input_names(section)
     report = Report(problems, section)
     if not section.name.isprintable():
@@ -73,7 +78,7 @@ def _declare(section: Section, dialect: Dialect, problems: list[Problem]) -> Dec
     check_keys(section, known, key_names(spec_type.params, dialect), dialect, report)
     spec = read_spec(spec_type, section, report, dialect, len(names) if names is not None else None)
     if spec is not None:
-        spec = spec.refined()
+        spec = spec.refined(params, report)
     if issubclass(spec_type, DataSpec):
         names = ()
     read_type = spec_type if spec is None else type(spec)
@@ -109,9 +114,11 @@ def _spec_type(section: Section, dialect: Dialect, report: Report) -> type[Layer
         hint = did_you_mean("type", section.entries).replace("did you mean", "is it meant by")
         report.error(f"type is missing: expected one of {', '.join(known)}{hint}")
         return None
+    if entry.text in known:  # also a user's own in place of one that is refused
+        return known[entry.text]
     if entry.text in dialect.refused:
         report.error(f"type={entry.text} is not supported: {dialect.refused[entry.text]}", "type")
-    elif entry.text not in known:
+    else:
         hint = did_you_mean(entry.text, known) or f" (expected one of {', '.join(known)})"
         report.error(f"unknown type {shorten(entry.text)!r}{hint}", "type")
-    return known.get(entry.text)
+    return None

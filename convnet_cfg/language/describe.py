@@ -68,7 +68,7 @@ def parameter_groups(network: Network) -> Iterable[Values]:
 def _describe_group(layer: Layer, name: str, matrix: Matrix) -> Values:
     values: Values = {"layer": layer.name, "matrix": name, "shape": list(matrix.shape)}
     if matrix.source is not None:
-        return {**values, "shared_with": f"{matrix.source.layer}[{matrix.source.number}]"}
+        return {**values, "shared_with": matrix.source.words}
     return {**values, **(_rule_values(matrix.rule) if matrix.rule else {})}
 
 

@@ -89,6 +89,7 @@ V2_IGNORES = {
     "randsparse": Ignored("cuda-convnet2 ignored it: this network is not sparse"),
     "filterchannels": Ignored("cuda-convnet2 ignored it"),
     "initcfunc": Ignored("cuda-convnet2 ignored it"),
+    "supereps": Ignored("cuda-convnet2 read it and made nothing of it"),
     "dropout": Ignored(
         "cuda-convnet2 ignored it: nothing is dropped; it has layers of type dropout for that"
     ),
@@ -174,6 +175,8 @@ NIN = derive(
     V1,
     "nin",
     "the Network in Network fork",
+    forks.NinConvSpec,
+    forks.NinPoolSpec,
     forks.PixelSpec,
     forks.OldPixelSpec,
     forks.NinResponseNormSpec,
@@ -274,6 +277,7 @@ FORKS = {
         "elhuhdron",
         "elhuhdron/emdrp",
         fork_costs.IndependentSpec,
+        fork_costs.ScaledSquaresSpec,
         schedules=EMDRP_SCHEDULES,
         refused=dict.fromkeys(
             ("cost.normp", "unpool", "cmunpool", "convdec", "whiten"), "what it computed is not published"
@@ -290,4 +294,4 @@ DIALECTS: Mapping[str, Dialect] = {
     for dialect in (V1, V1_DROPOUT, HISTORIC, V2, ALEXNET, NIN, DROPCONNECT, *FORKS.values())
 }
 
-DEAD_KEYS = frozenset({"supereps", "supermom", "sched", "wcnorm"})
+DEAD_KEYS = frozenset({"supermom", "sched", "wcnorm"})

@@ -12,13 +12,14 @@ from convnet_cfg.language.cost_types import (
     LogregSpec,
     PairCostSpec,
     ParentSpec,
+    ParentSquaresSpec,
     SquaresSpec,
     check_labels,
     check_probabilities,
     check_single,
     check_top,
 )
-from convnet_cfg.language.kinds import NAME, NUMBER, at_least
+from convnet_cfg.language.kinds import NAME, NUMBER, Kind, at_least, read_number
 from convnet_cfg.language.params import CostParams, LayerParams, TopParams
 from convnet_cfg.language.shapes import Input, common_output, image_input
 from convnet_cfg.language.spec import Report, key
@@ -105,7 +106,9 @@ class TopographicSpec(CostSpec):
 class HalfSquaresSpec(SquaresSpec):
     """`type=cost.sum2` of the Network in Network fork: half of the sum of squares."""
 
-    halved = True
+    def factor(self, params: LayerParams | None) -> float:
+        """Return what the sum is multiplied by."""
+        return 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +154,47 @@ class IndependentSpec(ParentSpec, PairCostSpec):
 
     type_name = "cost.ice"
 
+    def check(self, inputs: Sequence[Input], report: Report) -> None:
+        """Targets and logits, equally many; logits come from a layer with `neuron=ident`, written out."""
+        super().check(inputs, report)
+        if inputs[1].activation != "ident":
+            report.error(
+                f"{inputs[1].name!r} must have neuron=ident: the cost applies the logistic function", "inputs"
+            )
+
+
+def read_divisor(text: str) -> float:
+    """Return a number other than 0."""
+    if (number := read_number(text)) == 0:
+        raise ValueError(text)
+    return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaledSquaresParams(CostParams):
+    """Of cost.sum2 where its input is divided first."""
+
+    divisor: float = key(
+        "divideInput",
+        Kind(read_divisor, "a number other than 0"),
+        default=1.0,
+        doc="What the input is divided by before it is squared.",
+    )
+    alpha: float = key("alpha", NUMBER, default=1.0, doc="Factor of the cost, beside `coeff`.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaledSquaresSpec(ParentSquaresSpec):
+    """`type=cost.sum2` of elhuhdron/emdrp: half of the sum of squares of the divided input, times `alpha`."""
+
+    params = ScaledSquaresParams
+
+    def factor(self, params: LayerParams | None) -> float:
+        """Return what the sum is multiplied by."""
+        if not isinstance(params, ScaledSquaresParams):
+            return 0.5
+        return 0.5 * params.alpha / params.divisor / params.divisor
+
 
 @dataclass(frozen=True, kw_only=True)
 class HingeSpec(ParentSpec):
@@ -195,6 +239,10 @@ class TaskLogregSpec(CostSpec):
         check_labels(inputs[0], report)
         check_single(inputs[1], "the second input must be tasks, one value a case", report)
         check_probabilities(inputs[2], ("softmax",), report, "third")
+
+    def classes(self, inputs: Sequence[Input]) -> int | None:
+        """As many as probabilities."""
+        return inputs[2].output.size if inputs[2].type == "softmax" else None
 
     def check_params(self, params: LayerParams, inputs: Sequence[Input], report: Report) -> None:
         """`topk` is at most the number of classes."""

@@ -12,6 +12,7 @@ from convnet_cfg.language.layer_types import (
     ContrastNormSpec,
     CrossMapNormSpec,
     LayerSpec,
+    PoolSpec,
     ResponseNormSpec,
     SoftmaxSpec,
 )
@@ -58,6 +59,20 @@ class NinContrastNormSpec(ContrastNormSpec):
     """`type=cnorm`, where `k` had no effect."""
 
     params: ClassVar[type[LayerParams]] = IgnoredConstantParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class NinConvSpec(ConvSpec):
+    """`type=conv` for any number of filters."""
+
+    of_sixteen = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NinPoolSpec(PoolSpec):
+    """`type=pool` for any number of channels."""
+
+    of_sixteen = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ Source: forks.md section 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.kinds import FLAG, FUNCTION, NUMBER, FunctionCall, at_least
 from convnet_cfg.language.layer_types import (
     ContrastNormSpec,
@@ -20,23 +20,29 @@ from convnet_cfg.language.layer_types import (
     SumSpec,
 )
 from convnet_cfg.language.params import LayerParams, NormParams
-from convnet_cfg.language.shapes import Input, Output
 from convnet_cfg.language.spec import Report, key
 from convnet_cfg.language.weight_types import ConvSpec, FullSpec, LocalSpec
 
 UNSHARED = "numFilters without sharedBiases: a bias for every place, as before 2011-07-05"
+FIRST_NORM = "cnorm with scale and without pow: the layer is a rnorm, as in July 2011"
 
 
 @dataclass(frozen=True, kw_only=True)
-class OldFullSpec(FullSpec):
-    """`type=fc`, `outputs` being `numOutputs`."""
+class OldFunction:
+    """`initWFunc` of a layer with weights, under the name that it had for a day."""
 
-    outputs: int = key("outputs", at_least(1), aliases=("numOutputs",))
     weight_function: FunctionCall | None = key("initWFunc", FUNCTION, default=None, aliases=("initFunc",))
 
 
 @dataclass(frozen=True, kw_only=True)
-class OldConvSpec(ConvSpec):
+class OldFullSpec(OldFunction, FullSpec):
+    """`type=fc`, `outputs` being `numOutputs`."""
+
+    outputs: int = key("outputs", at_least(1), aliases=("numOutputs",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldConvSpec(OldFunction, ConvSpec):
     """`type=conv`, `filters` being `numFilters`; without `sharedBiases` such a layer shared none."""
 
     filters: tuple[int, ...] = key("filters", at_least(1), per_input=True, aliases=("numFilters",))
@@ -55,22 +61,18 @@ class OldConvSpec(ConvSpec):
     )
     shared_biases: bool = True
 
-    def refined(self) -> LayerSpec:
+    def refined(self, params: Section | None, report: Report) -> LayerSpec:
         """Settle whether biases are shared."""
-        shared = (
-            self.renamed_filters is None if self.given_shared_biases is None else self.given_shared_biases
-        )
-        return replace(self, shared_biases=shared)
-
-    def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
-        """`filters` * `groups` channels of n x n, n = 1 + ceil((2 padding + side - filterSize) / stride)."""
-        if self.given_shared_biases is None and not self.shared_biases:
-            report.note(UNSHARED, "numFilters")
-        return super().output(inputs, report)
+        if self.given_shared_biases is not None:
+            return replace(self, shared_biases=self.given_shared_biases)
+        if self.renamed_filters is None:
+            return self
+        report.note(UNSHARED, "numFilters")
+        return replace(self, shared_biases=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OldLocalSpec(LocalSpec):
+class OldLocalSpec(OldFunction, LocalSpec):
     """`type=local`, `filters` being `numFilters`."""
 
     filters: tuple[int, ...] = key("filters", at_least(1), per_input=True, aliases=("numFilters",))
@@ -167,19 +169,22 @@ class OldResponseNormSpec(OldNormSpec, ResponseNormSpec):
         doc="The layer is a cmrnorm: its windows are of channels, not of pixels.",
     )
 
-    def refined(self) -> LayerSpec:
+    def refined(self, params: Section | None, report: Report) -> LayerSpec:
         """Return the layer of the type that is meant."""
         return _as(OldCrossMapNormSpec, self) if self.across else self
 
 
 @dataclass(frozen=True, kw_only=True)
 class OldContrastNormSpec(OldNormSpec, ContrastNormSpec):
-    """`type=cnorm` with all its keys in the definition file; without `pow` it is rnorm."""
+    """`type=cnorm` with all its keys in the definition file; without `pow` in either file it is rnorm."""
 
-    def refined(self) -> LayerSpec:
+    def refined(self, params: Section | None, report: Report) -> LayerSpec:
         """Return the layer of the type that is meant: the first cnorm centred nothing."""
-        first = self.scale is not None and self.power is None
-        return _as(OldResponseNormSpec, self, across=False) if first else self
+        with_power = self.power is not None or (params is not None and params.find("pow") is not None)
+        if self.scale is None or with_power:
+            return self
+        report.note(FIRST_NORM, "type")
+        return _as(OldResponseNormSpec, self, across=False)
 
 
 def _as(spec_type: type[OldNormSpec], norm: OldNormSpec, **more: bool) -> OldNormSpec:

@@ -28,11 +28,19 @@ class Syntax(enum.Enum):
     RATE = "learning rate"
 
 
+BIAS = -1  # the number of the bias among the matrices of a layer
+
+
 class SourceRef(NamedTuple):
     """A `weightSource` item: the layer that owns the matrix, and which of its matrices."""
 
     layer: str
     number: int
+
+    @property
+    def words(self) -> str:
+        """What the item stands for: "conv1[0]", "bias of conv1"."""
+        return f"bias of {self.layer}" if self.number == BIAS else f"{self.layer}[{self.number}]"
 
 
 class FunctionCall(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.kinds import (
     FLAG,
     INTEGER,
@@ -54,8 +55,8 @@ class LayerSpec:
         doc="Activation behind it: a layer of its own, with the name of this one and `_neuron`.",
     )
 
-    def refined(self) -> LayerSpec:
-        """Return the layer that is meant, where what the file says stands for another."""
+    def refined(self, params: Section | None, report: Report) -> LayerSpec:
+        """Return the layer that is meant; `params` is its section of the parameter file."""
         return self
 
     def output(self, inputs: Sequence[Input], report: Report) -> Output | None:
@@ -188,6 +189,7 @@ class PoolSpec(ImageSpec):
     """`type=pool`: one value for each square window of the image."""
 
     type_name = "pool"
+    of_sixteen: ClassVar[bool] = True  # the GPU kernels took channels by sixteen
 
     pool: str = key(
         "pool", one_of("max", "avg"), doc="`max`: the largest value of a window. `avg`: the mean."
@@ -213,7 +215,7 @@ class PoolSpec(ImageSpec):
 
         Windows start inside the image but may reach past its border, hence ceil.
         """
-        if source.trainable and self.channels % 16:
+        if self.of_sixteen and source.trainable and self.channels % 16:
             report.note("channels % 16 != 0: the GPU kernels could not pool this over weights", "channels")
         fits = check_range(report, "sizeX", self.size, 1, image.side, "the side of the image")
         fits = check_range(report, "stride", self.stride, 1, self.size, "sizeX") and fits

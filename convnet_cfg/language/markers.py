@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from convnet_cfg.errors import Place, Problem, printable, shorten
+from convnet_cfg.errors import ConfigError, Place, Problem, printable, shorten
 from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.dialects import ALEXNET, DROPCONNECT, FORKS, HISTORIC, NIN, V1, V1_DROPOUT, V2
 from convnet_cfg.language.grammar import Entry, Section
@@ -46,15 +46,23 @@ class Marker(NamedTuple):
     finder: Finder
 
 
+def _entry(section: Section, key: str) -> Entry | None:
+    """Return the entry of a key, its references replaced where they can be."""
+    try:
+        return section.get(key)
+    except ConfigError:
+        return section.find(key)
+
+
 def _entries(sections: Sections, *keys: str) -> Iterator[tuple[Section, Entry]]:
     for section in sections.values():
         for key in keys:
-            if (entry := section.find(key)) is not None:
+            if (entry := _entry(section, key)) is not None:
                 yield section, entry
 
 
 def _type_of(section: Section) -> str:
-    entry = section.find("type")
+    entry = _entry(section, "type")
     return entry.text if entry else ""
 
 
@@ -175,7 +183,10 @@ MARKERS: tuple[Marker, ...] = (
     ),
     Marker(FORKS["zhaofang0627"], types("cost.locrank")),
     Marker(FORKS["hunse"], types("cost.hingeloss")),
-    Marker(FORKS["hunse"], values("neuron", r"softlif", "softlif...")),
+    Marker(
+        FORKS["hunse"],
+        values("neuron", r"softlif(alpha|alpharc)?\b", "softlif", "softlifalpha", "softlifalpharc"),
+    ),
     Marker(FORKS["stephenyan1231"], types("logsoftmax", "cost.reg", "normalize", "concatenate", "scaling")),
     Marker(FORKS["stephenyan1231"], param_keys("wcb")),
     Marker(FORKS["s9xie"], types("cost.tasklogreg")),
@@ -193,11 +204,10 @@ MARKERS: tuple[Marker, ...] = (
     Marker(FORKS["civilman628"], types("dropout", "dropout2", if_any="partialsum", unless_any="gpu")),
     Marker(HISTORIC, keys("numfilters", "numoutputs", "subsx", "crossmap")),
     Marker(HISTORIC, values("neuron", r"abstanh\s*\[|tanh\s*\(", "abstanh[...]", "tanh(...)")),
+    Marker(HISTORIC, keys("sizex", "scale", of=NORMS)),
     Marker(HISTORIC, types("sum", unless_any="gpu")),
     Marker(V2, keys("gpu", "sumwidth", "modulesx")),
-    Marker(
-        V2, types("sfc", "sum", "cmpool", "href", "crop", "concat", "pass", "dropout", "dropout2", "rscale")
-    ),
+    Marker(V2, types("sfc", "sum", "cmpool", "href", "crop", "concat", "pass", "dropout", "dropout2")),
     Marker(V2, types("cost.crossent", "cost.bce", "cost.dce")),
     Marker(V2, values("pool", r"maxabs$", "maxabs")),
     Marker(V2, keys("sum", of=("pool",))),
@@ -205,8 +215,8 @@ MARKERS: tuple[Marker, ...] = (
     Marker(V2, values("neuron", r"(log|drelu)\s*\[|nrelu$", "log[...]", "drelu[...]", "nrelu")),
     Marker(V2, param_keys("epsw", "epsb", pattern=r"\[", value="with `[`")),
     Marker(V2, param_keys("updateperiod", "wball", "wcnormmin", "wcnormmax", "mindiv", "topk")),
-    Marker(V2, param_keys("keep", "enable", "posweight", "coeffs")),
-    Marker(HISTORIC, keys("sizex", "scale", "pow", of=NORMS)),
+    Marker(V2, param_keys("keep", "enable", "posweight", "coeffs", "supereps", "supermom")),
+    Marker(HISTORIC, keys("pow", of=NORMS)),
     Marker(V1_DROPOUT, keys_anywhere("dropout")),
 )
 

@@ -11,6 +11,14 @@ from convnet_cfg.errors import did_you_mean, shorten
 from convnet_cfg.language.kinds import ExplainedError, Kind
 
 
+class Apart(NamedTuple):
+    """Two parameters that a formula divides by the difference of, and how far they are apart at least."""
+
+    one: str
+    other: str
+    least: float
+
+
 class NeuronType(NamedTuple):
     """What an activation is called in the field, its formula, and what its gradient reads."""
 
@@ -18,7 +26,8 @@ class NeuronType(NamedTuple):
     formula: str
     uses_acts: bool = True
     uses_inputs: bool = False
-    limits: tuple[float, float] = (-math.inf, math.inf)  # of every parameter
+    limits: tuple[float, float] = (-math.inf, math.inf)  # every parameter lies between
+    apart: Apart | None = None
     refused: str = ""  # why there is no such layer, though the original's parser knew the name
     function: Callable[..., Any] | None = None  # of the value and the parameters, for one of the user's own
 
@@ -83,9 +92,12 @@ SPIKING_NEURONS: Mapping[str, NeuronType] = {
     "softlifalpha": NeuronType(
         ("m", "t", "r", "a", "g", "s"),
         f"m times spikes p seconds apart, {PERIOD}, at a random time, through a synapse of s seconds",
+        apart=Apart("r", "s", 1e-3),
     ),
     "softlifalpharc": NeuronType(
-        ("m", "t", "r", "a", "g", "s"), "as softlifalpha, and through the membrane of r seconds too"
+        ("m", "t", "r", "a", "g", "s"),
+        "as softlifalpha, and through the membrane of r seconds too",
+        apart=Apart("r", "s", 1e-12),
     ),
 }
 
@@ -145,10 +157,21 @@ def _check(neuron: Neuron, expected: NeuronType) -> None:
         raise ExplainedError(f"neuron {neuron.name!r} is not supported: {expected.refused}")
     least, most = expected.limits
     for name, value in zip(expected.parameters, neuron.parameters, strict=True):
-        if not least <= value <= most:
+        if not least < value < most:
             raise ExplainedError(
-                f"neuron {neuron.name}'s {name} must be a number from {least} to {most}, got {value:g}"
+                f"neuron {neuron.name}'s {name} must be a number > {least} and < {most}, got {value:g}"
             )
+    if expected.apart is not None:
+        _check_apart(neuron, dict(zip(expected.parameters, neuron.parameters, strict=True)), expected.apart)
+
+
+def _check_apart(neuron: Neuron, values: Mapping[str, float], apart: Apart) -> None:
+    one, other = values[apart.one], values[apart.other]
+    if abs(one - other) < apart.least:
+        raise ExplainedError(
+            f"neuron {neuron.name}'s {apart.one} and {apart.other} must be at least {apart.least:g} apart, "
+            f"got {one:g} and {other:g}"
+        )
 
 
 def _parse(text: str, syntax: NumberSyntax) -> Neuron | None:

@@ -173,7 +173,10 @@ class PeriodicParams(BoundedParams):
         "updatePeriod",
         INTEGER,
         default=0,
-        doc="Minibatches that make one update, by their mean gradient; 0: one.",
+        doc=(
+            "Minibatches, or parts of one where layers are on different numbers of devices, that make "
+            "one update, by their mean gradient; 0: one."
+        ),
     )
 
     @property

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from convnet_cfg.errors import Problem
+from convnet_cfg.language.grammar import Section
 from convnet_cfg.language.layer_types import DataSpec
+from convnet_cfg.language.params import LayerParams, PeriodicParams
 from convnet_cfg.language.spec import Report, count
 from convnet_cfg.language.v2_types import PassSpec
 from convnet_cfg.language.wiring import Wired
@@ -28,6 +30,25 @@ def check_replicas(layers: Layers, problems: list[Problem]) -> None:
             report.error(f"gpu must be different devices, got {', '.join(map(str, layer.devices))}", "gpu")
         _check_inputs(layer, layers, report)
         _check_readers(layer, readers[layer.name].values(), report)
+
+
+def check_periods(
+    layers: Layers,
+    params: Mapping[str, LayerParams | None],
+    sections: Mapping[str, Section],
+    problems: list[Problem],
+) -> None:
+    """Report updates amid what a layer gets at once; periods count what the fewest replicas get."""
+    replicas = {name: max(len(layer.devices), 1) for name, layer in layers.items() if not _is_data(layer)}
+    least = min(replicas.values(), default=1)
+    for name, number in replicas.items():
+        given, parts = params.get(name), number // least
+        if isinstance(given, PeriodicParams) and given.period > parts and given.period % parts:
+            Report(problems, sections[name]).error(
+                f"updatePeriod must be a multiple of {parts}, the parts of a minibatch that this layer gets "
+                f"at once, got {given.period}",
+                "updatePeriod",
+            )
 
 
 def _check_inputs(layer: Wired, layers: Layers, report: Report) -> None:

@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 from convnet_cfg.errors import did_you_mean, shorten
@@ -215,8 +216,14 @@ def _finite(schedule: Schedule) -> Schedule:
         rates = [schedule.rate(Progress(fraction)) for fraction in (0.0, 1.0)]
     except OverflowError:
         rates = [math.inf]
-    if not all(map(math.isfinite, rates)):
-        raise ExplainedError(f"schedule {schedule.name} must lead to rates that are finite numbers")
+    except Exception as error:
+        # One of the user's may raise anything.
+        raise ExplainedError(f"schedule {schedule.name} fails: {type(error).__name__}: {error}") from error
+    strange = [rate for rate in rates if not (isinstance(rate, Real) and math.isfinite(rate))]
+    if strange:
+        raise ExplainedError(
+            f"schedule {schedule.name} must lead to rates that are finite numbers, not {strange[0]!r}"
+        )
     return schedule
 
 

@@ -85,5 +85,6 @@ def check_range(report: Report, name: str, value: int, minimum: int, maximum: in
     """Report a value outside its range; `limit` says what the maximum is."""
     if minimum <= value <= maximum:
         return True
-    report.error(f"{name} must be an integer from {minimum} to {maximum} ({limit}), got {value}", name)
+    message = f"{report.written(name)} must be an integer from {minimum} to {maximum} ({limit}), got {value}"
+    report.error(message, name)
     return False

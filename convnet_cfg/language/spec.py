@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from convnet_cfg.errors import ConfigError, Place, Problem, Severity, did_you_mean
+from convnet_cfg.errors import ConfigError, Place, Problem, Severity, did_you_mean, shorten
 from convnet_cfg.language.grammar import Entry, Section
 from convnet_cfg.language.kinds import ExplainedError, Kind, Syntax, as_list, read_list, read_value
 
@@ -84,11 +84,14 @@ def key(
 
 
 class Report:
-    """Collects what is to be said of one section."""
+    """Collects what is to be said of one section; `declarations` say what other names its keys may have."""
 
-    def __init__(self, problems: list[Problem], section: Section) -> None:
+    def __init__(
+        self, problems: list[Problem], section: Section, declarations: type[Any] | None = None
+    ) -> None:
         self.problems = problems
         self.section = section
+        self.declarations = declarations
 
     def error(self, message: str, key: str | None = None, severity: Severity = Severity.ERROR) -> None:
         """Add a problem, at the value of `key` if the section has it."""
@@ -110,8 +113,14 @@ class Report:
         """Add a problem at the key itself, not at its value; see `Problem` for `ignored`."""
         self.problems.append(Problem(entry.place, self.section.name, message, severity, ignored))
 
+    def written(self, key: str) -> str:
+        """Return the name by which the section has a key: an older one where it has that."""
+        keys = declared_keys(self.declarations).values() if self.declarations else ()
+        names = next((declared.names for declared in keys if declared.name == key), ())
+        return next((name for name in names if self.section.find(name)), key)
+
     def _place(self, key: str | None) -> Place:
-        entry = self.section.find(key) if key else None
+        entry = self.section.find(self.written(key)) if key else None
         return entry.value_place if entry else self.section.place
 
 
@@ -189,21 +198,18 @@ class _Reader:
         self.inputs = inputs
         lowered = {name.lower() for name in known}
         self.strangers = [entry.key for name, entry in section.entries.items() if name not in lowered]
+        self.wrong: set[str] = set()  # names whose values are reported, that two keys may have in common
 
     def value(self, declared: Key) -> Any:
         """Return the value of a key, or UNREAD where it is missing or wrong, which is reported."""
         kind = self._kind(declared)
-        names = [name for name in declared.names if name.lower() not in self.dialect.ignored]
         try:
-            entry = find_entry(self.section, names)
-            if entry is not None:
-                return self._convert(declared, kind, entry)
+            found = self._entries(declared)
         except ConfigError as error:
             self.report.problems.extend(error.problems)
             return UNREAD
-        except ExplainedError as error:
-            self.report.error(str(error), declared.name)
-            return UNREAD
+        if found:
+            return self._read(declared, kind, found)
         if declared.default is not REQUIRED:
             return self.default(declared)
         hint = did_you_mean(declared.name, self.strangers).replace("did you mean", "is it meant by")
@@ -220,10 +226,29 @@ class _Reader:
         kind = declared.kind
         return self.dialect.kinds[kind] if isinstance(kind, Syntax) else kind
 
-    def _convert(self, declared: Key, kind: Kind, entry: Entry) -> Any:
+    def _entries(self, declared: Key) -> dict[str, Entry]:
+        """Return the entries of a key by the names that they have, their references replaced."""
+        names = [name for name in declared.names if name.lower() not in self.dialect.ignored]
+        return {name: entry for name in names if (entry := self.section.get(name)) is not None}
+
+    def _read(self, declared: Key, kind: Kind, found: Mapping[str, Entry]) -> Any:
+        *_, older = found
+        if len({entry.text for entry in found.values()}) > 1:
+            given = " and ".join(f"{name}={shorten(entry.text)}" for name, entry in found.items())
+            self.report.error(f"{given} are two names of one key: give one of them", older)
+            return UNREAD
+        try:
+            return self._convert(declared, kind, older, found[older].text)
+        except ExplainedError as error:
+            if older not in self.wrong:
+                self.report.error(str(error), older)
+            self.wrong.add(older)
+            return UNREAD
+
+    def _convert(self, declared: Key, kind: Kind, name: str, text: str) -> Any:
         if not (declared.per_input or declared.is_list):
-            return read_value(kind, declared.name, entry.text)
-        values = read_list(kind, declared.name, entry.text)
+            return read_value(kind, name, text)
+        values = read_list(kind, name, text)
         inputs = self.inputs
         if not declared.per_input or inputs is None or len(values) == inputs:
             return values
@@ -231,19 +256,12 @@ class _Reader:
         if len(values) == 1 and broadcasts:
             return values * inputs
         one = " (1 would do for all)" if broadcasts and inputs > 1 else ""
-        raise ExplainedError(
-            f"{declared.name} has {count(len(values), 'value')} for {count(inputs, 'input')}{one}"
-        )
+        raise ExplainedError(f"{name} has {count(len(values), 'value')} for {count(inputs, 'input')}{one}")
 
 
 def _has_true(values: Any) -> bool:
     """Return whether one of the values is true, or there is no telling."""
     return values is UNREAD or any(values)
-
-
-def find_entry(section: Section, names: Iterable[str]) -> Entry | None:
-    """Return the first entry that has one of the names, its references replaced."""
-    return next((entry for name in names if (entry := section.get(name)) is not None), None)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -322,7 +322,13 @@ class RandomScaleSpec(ImageSpec):
     )
 
     def output_image(self, image: Image, source: Input, report: Report) -> Image | None:
-        """`channels` channels of `tgtSize` x `tgtSize`."""
+        """`channels` channels of `tgtSize` x `tgtSize`.
+
+        It takes two pixels to be between them.
+        """
+        if image.side < 2:
+            report.error("type=rscale needs an image of at least 2 x 2 pixels, got 1 x 1", "channels")
+            return None
         least = int(image.side / self.max_scale)
         limit = f"the side of the image, and at least that divided by maxScale={self.max_scale:g}"
         fits = check_range(report, "tgtSize", self.target, least, image.side, limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from convnet_cfg.errors import Severity, join_words
 from convnet_cfg.language.kinds import (
@@ -113,17 +113,11 @@ class FullSpec(WeightSpec):
         return sum(rows * columns for rows, columns in self.matrices(inputs, output))
 
 
-class Windows(NamedTuple):
-    """The filters of a conv or local layer over one input."""
-
-    image: Image
-    filter_channels: int
-    output_side: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class FilterSpec(WeightSpec):
     """Filters that slide over images; every list has one value for each input."""
+
+    of_sixteen: ClassVar[bool] = True  # the GPU kernels took filters by sixteen
 
     channels: tuple[int, ...] = key(
         "channels", at_least(1), per_input=True, doc="Channels of each input, which is a square image."
@@ -280,7 +274,7 @@ class FilterSpec(WeightSpec):
         limits = {
             "channels > 3 and not a multiple of 4": channels > 3 and channels % 4,
             "groups > 1 and channels not a multiple of 4 * groups": groups > 1 and channels % (4 * groups),
-            "filters not a multiple of 16 in each group": self.filters[index] % 16,
+            "filters not a multiple of 16 in each group": self.of_sixteen and self.filters[index] % 16,
             "filterChannels not a multiple of 4": self.sparse[index] and self.filter_channels(index) % 4,
             "stride > filterSize": self.strides[index] > self.sizes[index],
         }

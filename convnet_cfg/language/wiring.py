@@ -84,7 +84,7 @@ class _Wiring:
     def add(self, declared: Declared) -> None:
         """Connect the next layer."""
         layer = Wired(declared, devices=self._devices(declared))
-        report = Report(self.problems, declared.section)
+        report = Report(self.problems, declared.section, declared.spec_type)
         inputs = self._inputs(layer, report)  # also where something else is wrong with the layer
         if declared.spec is not None and inputs is not None:
             layer.inputs = inputs

@@ -54,7 +54,7 @@ class Cost:
     values: Callable[..., Any]
     over_views: OverViews | None = None
     summary: Callable[[np.ndarray, int], np.ndarray] | None = None
-    columns: tuple[str, ...] = ()  # names of the values behind the first, each a share of the cases
+    columns: tuple[str, ...] = ()  # names of the values behind the first, each a share; "": not printed
     children: tuple[str, ...] = ()  # costs that are reported as part of this one
 
 

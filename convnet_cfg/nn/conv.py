@@ -69,10 +69,21 @@ def convolve(image: Any, kernel: Any, window: Window, span: Span) -> Any:
     padding = span.mode or "VALID"
     if window.groups == 1:
         return tf.nn.conv2d(image, kernel, window.strides, padding)
+    if window.size == window.strides == 1:
+        return _multiply_groups(image, kernel, window.groups)
     images = tf.split(image, window.groups, axis=-1)
     kernels = tf.split(kernel, window.groups, axis=-1)
     parts = [tf.nn.conv2d(i, k, window.strides, padding) for i, k in zip(images, kernels, strict=True)]
     return tf.concat(parts, axis=-1)
+
+
+def _multiply_groups(image: Any, kernel: Any, groups: int) -> Any:
+    """Return the grouped convolution with filters of one pixel: one product instead of one a group."""
+    rows, columns, channels = image.shape[1:]
+    depth, filters = kernel.shape[2:]
+    parts = tf.reshape(image, (-1, rows, columns, groups, channels // groups))
+    products = tf.einsum("brcgd,dgf->brcgf", parts, tf.reshape(kernel, (depth, groups, filters // groups)))
+    return tf.reshape(products, (-1, rows, columns, filters))
 
 
 @keras.saving.register_keras_serializable("convnet_cfg")

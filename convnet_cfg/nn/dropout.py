@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 import keras
@@ -70,14 +72,19 @@ class FixedCountDropout(Dropout):
     y = x * mask          in training, mask = 1 for floor(units * (1 - rate)) random units, else 0
     y = x * (1 - rate)    otherwise
 
-    Input and output shape: (batch, units).
+    The rate is the decimal number that it is written as: of 100 units, 0.9 drops 90. Input and output
+    shape: (batch, units).
     """
+
+    def kept(self, units: int) -> int:
+        """Return how many of so many units are kept."""
+        return floor(units * (1 - Fraction(str(self.rate))))
 
     def draw_mask(self, shape: Any) -> Any:
         """Return a new mask of zeros and ones for (units,)."""
         (units,) = shape
         order = keras.random.shuffle(tf.range(units), seed=self.seed_generator)
-        return tf.cast(order < int(units * (1.0 - self.rate)), self.compute_dtype)
+        return tf.cast(order < self.kept(units), self.compute_dtype)
 
     def call(self, inputs, training=None):
         """Return the masked or scaled values."""

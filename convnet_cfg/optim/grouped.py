@@ -210,10 +210,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         slots = [self._slot(variable) for variable in trainable_variables]
 
         def update(gradients: Sequence[Any]) -> None:
-            by_dtype = {
-                dtype: self._now(dtype)
-                for dtype in sorted({variable.dtype for variable in trainable_variables})
-            }
+            by_dtype = self._by_dtype(trainable_variables)
             for variable, slot, gradient in zip(trainable_variables, slots, gradients, strict=True):
                 update_variable(variable, slot, by_dtype[variable.dtype][slot.number], gradient)
 
@@ -255,7 +252,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     def _settings(self) -> Settings:
         """Return e, m, d and e0 of all groups, vectors of double precision."""
-        rates = self.numbers["learning_rate"]
+        rates = ops.convert_to_tensor(self.numbers["learning_rate"])
         groups = [handle._group for handle in self._groups.values()]
         if any(group.scheduled for group in groups):
             numbers = ops.unstack(rates, len(groups))
@@ -273,28 +270,30 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             base_learning_rate=ops.convert_to_tensor(self.numbers["base_learning_rate"]),
         )
 
-    def _now(self, dtype: str) -> list[Numbers]:
-        """Return the numbers of each group for this step, as scalars of that type."""
-        return numbers_of(self._settings(), [handle._group for handle in self._groups.values()], dtype)
+    def _by_dtype(self, variables: Iterable[Any]) -> dict[str, list[Numbers]]:
+        """Return the numbers of each group for this step, as scalars of the types of the variables."""
+        groups = [handle._group for handle in self._groups.values()]
+        dtypes = sorted({variable.dtype for variable in variables})
+        return {dtype: numbers_of(self._settings(), groups, dtype) for dtype in dtypes}
 
     def penalty(self) -> Any:
         """Return the sum of d/2 |W|^2 over the active groups with decay `l2`, a scalar tensor.
 
         It is in units of the mean cost, so that cost + penalty is what these groups descend.
         """
-        terms = [ops.zeros((), keras.config.floatx())]
-        for index, handle in enumerate(self._groups.values()):
-            if DECAYS[handle.decay].in_cost:
-                terms += [self._penalty(index, variable) for variable in handle.variables]
-        return reduce(ops.add, terms)
-
-    def _penalty(self, index: int, variable: Any) -> Any:
-        now = self._now(variable.dtype)[index]
-        return ops.where(now.active, now.weight_decay / 2, 0) * ops.sum(ops.square(variable))
+        counted = [
+            (index, variable)
+            for index, handle in enumerate(self._groups.values())
+            if DECAYS[handle.decay].in_cost
+            for variable in handle.variables
+        ]
+        now = self._by_dtype(variable for _, variable in counted)
+        terms = [_half_square(now[variable.dtype][index], variable) for index, variable in counted]
+        return reduce(ops.add, terms, ops.zeros((), keras.config.floatx()))
 
     def table(self) -> Table:
-        """Return what every variable gets, one line each: print it, or let a notebook show it."""
-        return variable_table(self._groups.values())
+        """Return what every variable gets now, one line each: print it, or let a notebook show it."""
+        return variable_table(self._groups.values(), float(ops.convert_to_numpy(self.learning_rate)))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the optimizer, with the numbers of this moment.
@@ -319,6 +318,10 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 rate = keras.saving.deserialize_keras_object(rate)
             groups = [from_config(group) for group in config["groups"]]
         return cls(**{**config, "groups": groups, "learning_rate": rate})
+
+
+def _half_square(now: Numbers, variable: Any) -> Any:
+    return ops.where(now.active, now.weight_decay / 2, 0) * ops.sum(ops.square(variable))
 
 
 def _checked_total(total_steps: int | None, groups: Mapping[str, Group]) -> int | None:

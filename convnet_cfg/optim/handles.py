@@ -121,6 +121,10 @@ class Groups(Mapping[str, GroupHandle]):
                 return f"no group {name!r}: the variable of that path is in group {handle.name!r}"
         return f"no group {name!r}{did_you_mean(name, self)}"
 
+    def __repr__(self) -> str:
+        """Show the groups, one line each."""
+        return "\n".join(map(repr, self.values()))
+
     def __iter__(self) -> Iterator[str]:
         """Return the names in the order of the groups."""
         return iter(self._handles)

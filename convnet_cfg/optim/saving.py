@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -40,19 +40,12 @@ def to_config(group: Group, variables: Sequence[Any], trained: Sequence[Any]) ->
         for name in KERAS_OBJECTS
         for value in [getattr(group, name)]
     }
-    chosen = [_selector_config(selector, places) for selector in _selectors(group, variables)]
+    chosen = [_selector_config(selector, places) for selector in variables or group.variables]
     return {"variables": chosen, **plain, **objects}
 
 
-def _selectors(group: Group, variables: Sequence[Any]) -> Iterable[Any]:
-    """Patterns stay what they are; layers and variables become the variables that they stood for."""
-    patterns = [selector for selector in group.variables if isinstance(selector, str)]
-    if len(patterns) == len(group.variables):
-        return patterns
-    return variables or group.variables
-
-
 def _selector_config(selector: Any, places: Mapping[int, int]) -> dict[str, Any]:
+    """Of a built optimizer it is a variable: a pattern need not match the paths of the loaded model."""
     if isinstance(selector, str):
         return {"pattern": selector}
     if isinstance(selector, Located):

@@ -66,6 +66,11 @@ def _starts(path: str) -> list[int]:
     return [0, *(index + 1 for index, character in enumerate(path) if character == "/")]
 
 
+def _is_same(path: str, saved: str) -> bool:
+    """Keras builds a model that it loads part by part, so that paths may lose their beginning."""
+    return path == saved or path.endswith(f"/{saved}") or saved.endswith(f"/{path}")
+
+
 class _Sharing:
     """Sees to it that each variable to train is in exactly one group, and collects what is wrong."""
 
@@ -109,13 +114,17 @@ class _Sharing:
         return found
 
     def _find(self, saved: Located, name: str) -> list[Any]:
-        at = saved.place
-        if at is not None and at < len(self.trained) and self.trained[at].path == saved.path:
-            return [self.trained[at]]
-        found = [variable for variable in self.trained if variable.path == saved.path]
-        if len(found) != 1 and at is not None:
+        if saved.place is None:
+            return []
+        found = [variable for variable in self.trained if _is_same(variable.path, saved.path)]
+        if saved.place < len(self.trained) and any(
+            variable is self.trained[saved.place] for variable in found
+        ):
+            return [self.trained[saved.place]]
+        if len(found) != 1:
             self.unmatched.append(f"variable {saved.path} ({name})")
-        return found[:1]
+            return []
+        return found
 
     def faults(self) -> list[str]:
         """Return a line for each kind of fault."""

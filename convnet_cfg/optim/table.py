@@ -40,19 +40,21 @@ class Table(str):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def variable_table(handles: Iterable[GroupHandle]) -> Table:
+def variable_table(handles: Iterable[GroupHandle], factor: float) -> Table:
     """Return a line for every variable of the groups, with the numbers of this moment.
 
-    Groups that have no variables yet have one line, with `-` for the variable.
+    Learning rates are those of the groups times the factor over all groups; if that is not 1, a last
+    line says so. Groups that have no variables yet have one line, with `-` for the variable.
     """
-    rows = [row for handle in handles for row in _rows(handle)]
-    table = Table(_text(rows))
+    rows = [row for handle in handles for row in _rows(handle, factor)]
+    note = "" if factor == 1 else f"\n(learning rates: those of the groups times {factor:g}, the optimizer's)"
+    table = Table(_text(rows) + note)
     table._rows = rows
     return table
 
 
-def _rows(handle: GroupHandle) -> list[tuple[str, ...]]:
-    rate = handle.learning_rate
+def _rows(handle: GroupHandle, factor: float) -> list[tuple[str, ...]]:
+    rate = handle.learning_rate * factor
     numbers = (
         f"{rate:g}" if rate > 0 else f"{rate:g} (frozen)",
         f"{handle.momentum:g}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,26 @@ class Result:
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)  # names of the values behind the first
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as a line of log.jsonl."""
+        """Return the result as a line of log.jsonl; JSON has no infinity, which is null there."""
         line: dict[str, Any] = {"kind": self.kind, "epoch": self.position.epoch, "batch": self.position.batch}
         if self.test_batches:
             line.update(test_batches=list(self.test_batches), views=self.views)
         return {
             **line,
             "cases": self.cases,
-            "costs": {name: list(values) for name, values in self.costs.items()},
+            "costs": {
+                name: [value if isfinite(value) else None for value in values]
+                for name, values in self.costs.items()
+            },
         }
+
+
+def costs_of(line: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Return the costs of a result that `to_json` made."""
+    return {
+        name: tuple(inf if value is None else value for value in values)
+        for name, values in line["costs"].items()
+    }
 
 
 class Observer:

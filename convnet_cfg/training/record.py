@@ -14,12 +14,23 @@ from typing import Any
 from convnet_cfg.errors import CheckpointError, UsageError
 from convnet_cfg.language import Network
 from convnet_cfg.language.grammar import decode
-from convnet_cfg.training.observer import Result
+from convnet_cfg.training.observer import Result, costs_of
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
 from convnet_cfg.training.run_directory import LAYERS, PARAMS, RECORD_FORMAT, RunDirectory, sha256
 
 RECORDED_PACKAGES = ("convnet-cfg", "tensorflow", "keras", "numpy")
+# What a test depends on beside its place, its batches and its views: the data, and how the files are read.
+TEST_OPTIONS = (
+    "data_provider",
+    "data_path",
+    "provider_options",
+    "mode",
+    "dialect",
+    "average_divisor",
+    "ignore_gpu",
+    "extensions",
+)
 
 
 def first_record(
@@ -90,9 +101,17 @@ def current_params(run: RunDirectory, record: Mapping[str, Any], given: Path | N
 
 
 def record_changes(
-    record: dict[str, Any], options: Options, source: Path, params: bytes, run: RunDirectory, at: Position
+    record: dict[str, Any],
+    options: Options,
+    source: Path | None,
+    params: bytes,
+    run: RunDirectory,
+    at: Position,
 ) -> None:
-    """Add to the record what is different from now on: options, or the parameters from the file `source`."""
+    """Add to the record what is different from now on: options, or the parameters from the file `source`.
+
+    As in `first_record`, None says that a change of that file is not the user's.
+    """
     known = record["files"][PARAMS]
     change: dict[str, Any] = {}
     before, after = record["options"], options.to_json()
@@ -105,7 +124,9 @@ def record_changes(
         )
         change["params"] = {"before": known["sha256"], "now": sha256(params), "diff": list(lines)}
         known.update(sha256=sha256(params), text=decode(params))
-    if source.resolve() != run.params.resolve():
+    if source is None:
+        known["path"] = None
+    elif source.resolve() != run.params.resolve():
         known["path"] = str(source.resolve())
     # Whatever the file outside says now has been taken or was decided against.
     if (outside := _outside(record)) is not None:
@@ -115,26 +136,53 @@ def record_changes(
     record["options"] = after
 
 
-def record_final_test(run: RunDirectory, result: Result) -> None:
-    """Add the test at the end of a training to run.json, unless it is there."""
+def record_final_test(
+    run: RunDirectory, result: Result, options: Options, params: bytes | None = None
+) -> None:
+    """Add the test at the end of a training to run.json, unless the newest one of its kind says the same.
+
+    `params` is the parameter file that it was made with; None for the one in the record.
+    """
     record = run.read_record()
+    digest = record["files"][PARAMS]["sha256"] if params is None else sha256(params)
+    wanted = _conditions(result.position, result.test_batches, result.views, options, digest)
     columns = {name: list(names) for name, names in result.columns.items()}
-    test = {**result.to_json(), "position": str(result.position), "columns": columns}
-    if test not in record["final_tests"]:
+    test = {**result.to_json(), **wanted, "columns": columns}
+    if _newest_test(record, wanted) != test:
         record["final_tests"].append(test)
         run.write_record(record)
 
 
 def recorded_final_test(
-    record: Mapping[str, Any], position: Position, batches: Sequence[int], views: int
+    record: Mapping[str, Any], position: Position, options: Options, views: int, params: bytes
 ) -> Result | None:
-    """Return the final test of a position over these batches and views, None if it is not in the record."""
-    wanted = {"position": str(position), "test_batches": list(batches), "views": views}
-    for test in record["final_tests"]:
-        if wanted.items() <= test.items():
-            batches, columns = tuple(test["test_batches"]), test.get("columns", {})
-            return Result("final-test", position, test["costs"], test["cases"], batches, views, columns)
-    return None
+    """Return the newest final test of a position with these options and parameters, None if there is none."""
+    wanted = _conditions(position, options.test_range, views, options, sha256(params))
+    test = _newest_test(record, wanted)
+    if test is None:
+        return None
+    batches = tuple(test["test_batches"])
+    return Result("final-test", position, costs_of(test), test["cases"], batches, views, test["columns"])
+
+
+def _conditions(
+    position: Position, batches: Sequence[int], views: int, options: Options, params: str
+) -> dict[str, Any]:
+    """Return everything that the values of a test depend on, as JSON has it."""
+    chosen = options.to_json()
+    return {
+        "position": str(position),
+        "test_batches": list(batches),
+        "views": views,
+        "options": {name: chosen[name] for name in TEST_OPTIONS},
+        "params_sha256": params,
+    }
+
+
+def _newest_test(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the newest final test that was made as wanted."""
+    found = (test for test in reversed(record["final_tests"]) if wanted.items() <= test.items())
+    return next(found, None)
 
 
 def _outside(record: Mapping[str, Any]) -> bytes | None:

@@ -41,8 +41,7 @@ class RunDirectory:
             CheckpointError: it cannot be made.
         """
         with explaining_failure(f"cannot make a run directory in {parent}"):
-            parent.mkdir(parents=True, exist_ok=True)
-            run = cls(_make_new(parent, f"{name}__{time.strftime('%Y-%m-%d_%H.%M.%S')}"))
+            run = cls(make_folder(parent, name))
             run.lock.take()
             run.layers.write_bytes(layers)
             run.params.write_bytes(params)
@@ -165,11 +164,16 @@ class RunDirectory:
                 os.truncate(path, size)
 
 
-def _make_new(parent: Path, name: str) -> Path:
-    """Make a directory of this name, or with a number behind it if there is one already."""
-    number = 1
+def make_folder(parent: Path, name: str) -> Path:
+    """Make a directory named by `name` and the time, and by a number if there is one already.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    timed, number = f"{name}__{time.strftime('%Y-%m-%d_%H.%M.%S')}", 1
     while True:
-        path = parent / (name if number == 1 else f"{name}-{number}")
+        path = parent / (timed if number == 1 else f"{timed}-{number}")
         try:
             path.mkdir()
         except FileExistsError:

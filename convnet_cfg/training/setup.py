@@ -70,7 +70,8 @@ class Prepared:
 class PreparedAgain:
     """A run to go on with: its directory, its checkpoint, and the network as its files are now.
 
-    `in_place`: training goes on in this directory, which is locked.
+    `in_place`: training goes on in this directory, which is locked. `shipped`: the parameter file is a new
+    one, whose later changes are not the user's.
     """
 
     run: RunDirectory
@@ -81,6 +82,7 @@ class PreparedAgain:
     record: dict[str, Any]
     params: bytes
     prepared: Prepared
+    shipped: bool = False
 
     @property
     def position(self) -> Position:
@@ -171,8 +173,9 @@ def begin(
     *,
     shipped: bool = False,
     command: Sequence[str] = (),
+    name: str | None = None,
 ) -> Session:
-    """Begin a run in a new directory below `save_path`.
+    """Begin a run in a new directory below `save_path`, named by `name` or the definition, and the time.
 
     `shipped`: the files came with the program, so that a change of theirs is not the user's. `command` is the
     command line, for the record.
@@ -183,19 +186,24 @@ def begin(
     """
     built = _build(prepared, None)
     contents = read_file(prepared.layers), read_file(prepared.params)
-    run = RunDirectory.create(save_path, prepared.layers.stem, *contents)
+    run = RunDirectory.create(save_path, name or prepared.layers.stem, *contents)
     paths = prepared.layers, None if shipped else prepared.params
     run.write_record(first_record(prepared.network, prepared.options, paths, contents, command))
     return _session(built, prepared, run, observer)
 
 
 def prepare_again(
-    path: Path, given: Mapping[str, Any], params: Path | None = None, *, training: bool = True
+    path: Path,
+    given: Mapping[str, Any],
+    params: Path | None = None,
+    *,
+    training: bool = True,
+    shipped: bool = False,
 ) -> PreparedAgain:
     """Read a run, from its newest checkpoint or the given checkpoint file, to go on with it or to test it.
 
-    `given` are options that change; `params` is a parameter file to use from now on. To test it, without
-    `training`, the run's own copy counts, whatever became of the file that it began with.
+    `given` are options that change; `params` is a parameter file to use from now on, `shipped` as in `begin`.
+    To test it, without `training`, the run's own copy counts, whatever became of the file that it began with.
 
     Raises:
         CheckpointError: there is nothing to go on from, it does not fit, or another program trains there.
@@ -217,7 +225,7 @@ def prepare_again(
         else:
             source, content = run.params, read_file(run.params)
         prepared = prepare(run.layers, source, options, training=training)
-        return PreparedAgain(run, checkpoint, in_place, arrays, counters, record, content, prepared)
+        return PreparedAgain(run, checkpoint, in_place, arrays, counters, record, content, prepared, shipped)
 
 
 def _newest(run: RunDirectory) -> list[Path]:
@@ -244,7 +252,14 @@ def go_on(again: PreparedAgain, observer: Observer) -> Session:
         run.cut_log(again.counters["log_size"])
         prepared = again.prepared
         source = run.params if prepared.params == again.run.params else prepared.params
-        record_changes(again.record, prepared.options, source, again.params, run, session.position)
+        record_changes(
+            again.record,
+            prepared.options,
+            None if again.shipped else source,
+            again.params,
+            run,
+            session.position,
+        )
         run.write_record(again.record)
     return session
 
@@ -326,11 +341,13 @@ def _known_connections(counters: Mapping[str, Any] | None) -> dict[str, Any] | N
 
 
 def _branch(again: PreparedAgain, position: Position) -> RunDirectory:
-    """Copy a run up to one of its older checkpoints into a new directory."""
-    run = again.run
-    name = run.path.name.split("__")[0]
-    branch = RunDirectory.create(run.path.parent, name, read_file(run.layers), read_file(run.params))
-    again.record["branched_from"] = str(again.checkpoint.resolve())
+    """Copy a run up to one of its older checkpoints into a new directory; its final tests are not copied."""
+    run, path = again.run, again.run.path
+    if path.name in ("", ".."):  # the working directory, or one above
+        path = path.resolve()
+    name = path.name.rsplit("__", 1)[0]
+    branch = RunDirectory.create(path.parent, name, read_file(run.layers), read_file(run.params))
+    again.record.update(branched_from=str(again.checkpoint.resolve()), final_tests=[])
     with explaining_failure(f"cannot copy {run.path} to {branch.path}"):
         checkpoint_path(branch.path, position).write_bytes(again.checkpoint.read_bytes())
         if (run.path / LOG).exists():

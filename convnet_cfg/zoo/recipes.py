@@ -16,8 +16,10 @@ from convnet_cfg.language.kinds import (
     Kind,
     at_least,
     number_between,
+    one_of,
     read_number,
 )
+from convnet_cfg.language.params import DECAYS
 from convnet_cfg.zoo.files import LAYERS_SUFFIX, PARAMS_SUFFIX, find_config, find_layers, find_params
 from convnet_cfg.zoo.reading import Document, setting
 
@@ -36,9 +38,17 @@ def _read_noise(text: str) -> float:
     return number
 
 
+def _read_option(text: str) -> str:
+    name, equals, _ = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise ValueError(text)
+    return text
+
+
 TEXT = Kind(_read_text, "a text")
 PERCENT = number_between(0, 100)
 NOISE = Kind(_read_noise, "a number >= 0")
+OPTION = Kind(_read_option, "NAME=VALUE")
 PROVIDER_OPTIONS = ("crop_border", "inner_size", "color_noise", "scalar_mean")
 
 
@@ -47,7 +57,8 @@ class Data:
     """The data provider, what it is told, and the batches: those of every stage that names no others.
 
     `values` is the size of a case as the network gets it, after cropping. The provider's options stand here
-    under its own names for them.
+    under its own names for them; those of a provider that has others are in `options`, as for
+    `--provider-option`. `seed_option` names one that is the seed of the run.
     """
 
     provider: str = setting(TEXT)
@@ -56,6 +67,8 @@ class Data:
     inner_size: int | None = setting(at_least(0), default=None)
     color_noise: float | None = setting(NOISE, default=None)
     scalar_mean: float | None = setting(NUMBER, default=None)
+    options: tuple[str, ...] = setting(OPTION, default=(), is_list=True)
+    seed_option: str | None = setting(TEXT, default=None)
     train_range: range = setting(BATCHES)
     test_range: range = setting(BATCHES)
 
@@ -114,8 +127,21 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One of several ways to train that are compared: its kind of weight decay, and its published error."""
+
+    name: str = setting(TEXT)
+    decay: str = setting(one_of(*DECAYS))
+    published_error_percent: float | None = setting(PERCENT, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One YAML file, checked; every stage has its ranges and its noise."""
+    """One YAML file, checked; every stage has its ranges and its noise.
+
+    With `arms`, all stages are run for each of them, once with each of the `seeds`, and what they reach is
+    compared.
+    """
 
     path: Path
     title: str = setting(TEXT)
@@ -123,7 +149,9 @@ class Recipe:
     data: Data = setting(Data)
     minibatch: int = setting(at_least(1), default=128)
     seed: int | None = setting(at_least(0), default=None)
+    seeds: tuple[int, ...] = setting(at_least(0), default=(), is_list=True)
     test_frequency: int | None = setting(at_least(1), default=None)  # in batches, as --test-freq
+    arms: tuple[Arm, ...] = setting(Arm, default=(), is_list=True)
     stages: tuple[Stage, ...] = setting(Stage, is_list=True)
     final_test: FinalTest = setting(FinalTest)
     expected: Expected = setting(Expected)
@@ -156,6 +184,17 @@ class Recipe:
             return self.files[1]
         own = self.path.parent / f"{stage.params}{PARAMS_SUFFIX}"
         return own if own.is_file() else find_params(stage.params)
+
+    @property
+    def first_seed(self) -> int | None:
+        """The seed of a training of its own, None if the recipe has none."""
+        return self.seeds[0] if self.seeds else self.seed
+
+    def own_options(self, seed: int | None) -> tuple[str, ...]:
+        """Return the options of the data provider that have no key of their own, for a run with this seed."""
+        name = self.data.seed_option
+        seeded = () if name is None or seed is None else (f"{name}={seed}",)
+        return (*self.data.options, *seeded)
 
     def provider_options(self, stage: Stage) -> dict[str, Any]:
         """Return the options of the data provider that are set in a stage."""
@@ -202,6 +241,7 @@ def _check(recipe: Recipe, document: Document) -> None:
     _check_pair(recipe, document)
     _check_stages(recipe.stages, document)
     _check_params(recipe, document)
+    _check_arms(recipe, document)
     trained = [number for stage in recipe.stages if (number := _common(stage, recipe.final_test)) is not None]
     if trained:
         document.error(
@@ -229,6 +269,24 @@ def _check_params(recipe: Recipe, document: Document) -> None:
                 recipe.params_of(stage)
             except UsageError as error:
                 document.error(("stages", index, "params"), str(error))
+
+
+def _check_arms(recipe: Recipe, document: Document) -> None:
+    names = [arm.name for arm in recipe.arms]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            document.error(("arms", index, "name"), f"there is an arm {name!r} above")
+    for index, seed in enumerate(recipe.seeds):
+        if seed in recipe.seeds[:index]:
+            document.error(("seeds", index), f"seed {seed} is given twice")
+    if recipe.seeds and not recipe.arms:
+        document.error(("seeds",), "seeds needs arms: for a single run there is seed")
+    if recipe.seeds and recipe.seed is not None:
+        document.error(("seed",), "seed and seeds cannot both be given")
+    if recipe.arms and recipe.expected.accepted_error_percent is not None:
+        document.error(
+            ("expected", "accepted_error_percent"), "accepted_error_percent is for a recipe without arms"
+        )
 
 
 def _check_stages(stages: Sequence[Stage], document: Document) -> None:

@@ -1,7 +1,10 @@
 import os
 
 import pytest
+import rich.console  # keeps os.environ as it finds it: here, before a test puts another in its place
 import tiny_runs
+
+assert rich.console
 
 
 @pytest.fixture(scope="session")

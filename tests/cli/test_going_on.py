@@ -6,7 +6,11 @@ import hashlib
 import json
 import re
 
-from tiny_runs import PARAMS, PRINTED_COSTS, log, newest, record
+import pytest
+from tiny_runs import PARAMS, PRINTED_COSTS, log, newest, record, write_data
+
+from convnet_cfg.errors import CheckpointError
+from convnet_cfg.training.run_directory import RunDirectory
 
 # -- run.json and resuming
 
@@ -100,6 +104,63 @@ def test_a_final_test_that_is_not_in_the_record_is_made(train, convnet, the_run)
     assert [test["test_batches"] for test in record(the_run())["final_tests"]] == [[4, 5], [5]]
     assert record(the_run())["changes"] == []
     convnet("train", "-f", the_run(), "--epochs=2")  # the lock is free again
+
+
+FINAL_TEST = r"final test  (.*)  \(batch 4-5; (as tested before|\d+\.\d\d s)\)\n"
+
+
+def final_test(printed):
+    """Return the costs of a final test, and whether it was made before."""
+    ((costs, how),) = re.findall(FINAL_TEST, printed)
+    return costs, how == "as tested before"
+
+
+def test_a_branch_does_not_take_over_the_final_test_of_its_run(train, convnet, the_run):
+    """Its position comes again in the branch, with other weights."""
+    of_run, _ = final_test(train("--test-freq=1", "--max-filesize=100").stdout)
+    parent = the_run()
+    convnet("train", "-f", parent / "1.2.safetensors", "--rate-factor=0.01")
+    (branch,) = set(parent.parent.iterdir()) - {parent}
+    costs, known = final_test(convnet("train", "-f", branch).stdout)
+    assert known
+    assert costs == final_test(convnet("test", branch).stdout)[0] != of_run
+    assert len(record(branch)["final_tests"]) == 1
+
+
+def test_a_final_test_on_other_data_or_with_other_parameters_is_another(train, convnet, the_run, tmp_path):
+    """Each is made once, under the lock; what is not asked for any more is not printed."""
+    first, _ = final_test(train("--data-provider=cifar", "--crop-border=1").stdout)
+    again = ("train", "-f", the_run())
+    lighter = (*again, "--scalar-mean=50")
+    costs, known = final_test(convnet(*lighter).stdout)
+    assert (costs != first, known) == (True, False)
+    assert final_test(convnet(*lighter).stdout) == (costs, True)
+    assert final_test(convnet(*again).stdout) == (first, True)
+    tiny_data = write_data(tmp_path / "other", cases=20)
+    assert final_test(convnet(*again, f"--data-path={tiny_data}").stdout)[1] is False
+    params = the_run() / "params.cfg"
+    params.write_text(params.read_text().replace("dropout=0.5", "dropout=0.1"))
+    costs, known = final_test(convnet(*again).stdout)
+    assert (costs != first, known) == (True, False)
+    found = record(the_run())
+    assert len(found["final_tests"]) == 4
+    assert (found["changes"], found["options"]["provider_options"]) == ([], {})
+
+
+def test_a_final_test_is_recorded_while_the_run_is_locked(train, convnet, the_run, monkeypatch):
+    train()
+    write = RunDirectory.write_record
+    held = []
+
+    def and_look(run, found):
+        with pytest.raises(CheckpointError, match="is in use"):
+            RunDirectory(run.path).lock.take()
+        held.append(found)
+        write(run, found)
+
+    monkeypatch.setattr(RunDirectory, "write_record", and_look)
+    convnet("train", "-f", the_run(), "--test-range=5")
+    assert len(held) == 1
 
 
 def test_what_was_just_tested_is_not_tested_again(train, the_run):

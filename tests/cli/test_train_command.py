@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from tiny_runs import FLAT_LAYERS, FLAT_PARAMS, LAYERS, PARAMS, newest, record, write_pair
 
-from convnet_cfg.cli.arguments import OldStyleCommand, normalized
+from convnet_cfg.cli.arguments import OldStyleCommand, find_pair, normalized
+from convnet_cfg.cli.train import make_options, recipe_values
 from convnet_cfg.cli.train import train as train_command
 
 # -- command lines
@@ -246,3 +247,14 @@ def test_exit_code_of_a_checkpoint(train, convnet, the_run):
     assert "is not a run directory" in convnet("train", "-f", "nowhere", code=6).stderr
     (the_run() / "run.json").write_text('{"options": 3}')
     assert "is not the record of a run" in convnet("train", "-f", the_run(), "--crop-border=2", code=6).stderr
+
+
+def test_another_provider_than_the_recipe_s_does_not_get_its_options():
+    pair = find_pair("alexnet-2012", None)
+    values = recipe_values(pair, {})
+    assert (values["data_provider"], values["inner_size"]) == ("image", 224)
+    assert recipe_values(pair, {"data_provider": "image"}) == values
+    other = {"data_provider": "dummy-cn-150528", "train_range": (1,), "test_range": (1,)}
+    options = make_options({**recipe_values(pair, other), **other})
+    assert (options.data_provider, options.provider_options) == ("dummy-cn-150528", {})
+    assert (options.minibatch, options.epochs) == (values["minibatch"], values["epochs"])

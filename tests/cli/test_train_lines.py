@@ -13,7 +13,7 @@ from tiny_runs import PARAMS, PRINTED_COSTS, log, options, write_pair
 from convnet_cfg.cli.describe import describe
 from convnet_cfg.cli.lines import PlainLines, batch_list, cost_text
 from convnet_cfg.language.params import DECAYS
-from convnet_cfg.training.observer import Result
+from convnet_cfg.training.observer import Result, costs_of
 from convnet_cfg.training.position import Position
 from convnet_cfg.training.setup import prepare
 
@@ -111,6 +111,22 @@ def test_words_for_batches_and_costs():
     assert cost_text(result) == "logprob 1.5000, error 25.00%, other 2.0000"
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (("a", "b"), "cost 1.5000, a 25.00%, b inf"),
+        (("a", ""), "cost 1.5000, a 25.00%"),
+        (("a", "b", "c"), "cost 1.5000, a 25.00%, b inf"),
+        (("a",), "cost 1.5000, a 25.00%, inf"),
+    ],
+)
+def test_names_of_the_values_behind_a_cost(names, text):
+    result = Result("train", Position(1, 2), {"cost": (1.5, 0.25, float("inf"))}, 10, columns={"cost": names})
+    assert cost_text(result) == text
+    line = json.dumps(result.to_json(), allow_nan=False)
+    assert costs_of(json.loads(line)) == result.costs
+
+
 FORMULAS = {
     "cuda-convnet": "V = m V - e (G + d W); W = W + V",
     "l2": "V = m V - e (G + d W); W = W + V; d/2 |W|^2 is added to the cost",
@@ -140,3 +156,60 @@ def test_every_line_of_the_log_is_json(train, the_run):
     for name in ("log.jsonl", "times.jsonl"):
         lines = (the_run() / name).read_text().splitlines()
         assert [json.loads(line)["kind"] for line in lines] == ["train", "test"] * 3
+
+
+SEVERAL = """
+import numpy as np
+from convnet_cfg.data import DataProvider
+
+
+class Several(DataProvider):
+    shapes = ((8,), (3,))
+    num_classes = 3
+    numbers = (1, 2)
+
+    def test_arrays(self, number):
+        rng = np.random.default_rng(number)
+        return rng.random((30, 8), np.float32), rng.integers(0, 2, (30, 3)) * np.float32((1, 1, 0))
+"""
+BINARY = """
+[data]
+type=data
+dataIdx=0
+[targets]
+type=data
+dataIdx=1
+[fc]
+type=fc
+inputs=data
+outputs=3
+initW=0.1
+neuron=logistic
+gpu=0
+[cost]
+type=cost.{0}
+inputs=targets,fc
+gpu=0
+"""
+RATES = "".join(f", {rate} of {number} SHARE" for number in range(3) for rate in ("precision", "recall"))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("bce", ", wrong outputs SHARE, error SHARE"), ("dce", f", wrong outputs SHARE{RATES}")],
+)
+def test_all_values_of_binary_cross_entropies(convnet, tmp_path, the_run, name, expected):
+    """costs.md sections 4 and 5; the last class of dce has no positives, hence no recall."""
+    (tmp_path / f"several_for_{name}.py").write_text(SEVERAL)
+    params = "[fc]\nepsW=0.001\nepsB=0.002\nmomW=0.9\nmomB=0.9\nwc=0\n[cost]\ncoeff=1\n"
+    write_pair(tmp_path, BINARY.format(name), params)
+    provider = f"--data-provider=several_for_{name}.Several"
+    options = (provider, "--train-range=1", "--test-range=2", "--epochs=1", "--mini=10")
+    printed = convnet("train", "net.cfg", "net.params.cfg", *options).stdout
+    pattern = re.escape(expected).replace("SHARE", r"(?:\d+\.\d\d%|inf)")
+    (final,) = re.findall(rf"final test  (cost \d\.\d{{4}}{pattern})  \(", printed)
+    assert ("recall of 2 inf" in final) is (name == "dce")
+    assert f"final test  {final}  (batch 2; as tested before)" in convnet("train", "-f", the_run()).stdout
+    for file in ("log.jsonl", "run.json"):
+        assert "Infinity" not in (the_run() / file).read_text()
+    assert (log(the_run())[0]["costs"]["cost"][-1] is None) is (name == "dce")

@@ -1,9 +1,11 @@
 import pickle
+import sys
 
 import numpy as np
 import pytest
 
-from convnet_cfg.data.batches import Batch, BatchCache, BatchDirectory, stored_provider
+from convnet_cfg.data.batches import Batch, BatchCache, BatchDirectory
+from convnet_cfg.data.registry import stored_provider
 from convnet_cfg.errors import DataError, UsageError
 
 
@@ -232,14 +234,26 @@ def test_cache_keeps_the_batches_used_last():
     assert tight(2) is not tight(1)
 
 
-@pytest.mark.parametrize(("stored", "name"), [("cifar", "cifar"), (None, None), ("", None), (3, None)])
-def test_the_provider_that_a_folder_asks_for(make_folder, stored, name):
-    folder = make_folder(meta={} if stored is None else {"dp_type": stored})
-    if name is not None:
-        assert stored_provider(folder) == name
-        return
+@pytest.mark.parametrize("name", ["cifar", "image", "dummy-cn-192"])
+def test_the_provider_that_a_folder_asks_for(make_folder, name):
+    assert stored_provider(make_folder(meta={"dp_type": name})) == name
+
+
+@pytest.mark.parametrize("meta", [{}, {"dp_type": ""}, {"dp_type": 3}])
+def test_a_folder_that_asks_for_no_provider(make_folder, meta):
     with pytest.raises(UsageError, match=r"batches.meta does not name its data provider \(dp_type\)"):
-        stored_provider(folder)
+        stored_provider(make_folder(meta=meta))
+
+
+@pytest.mark.parametrize("name", ["this.Zen", "labeled-memory", "dummy-cn-n"])
+def test_a_folder_does_not_decide_what_is_imported(make_folder, name):
+    with pytest.raises(UsageError) as error:
+        stored_provider(make_folder(meta={"dp_type": name}))
+    assert str(error.value).endswith(
+        f"/batches.meta asks for data provider {name!r}, which does not come along: "
+        "if you trust it, name it with --data-provider"
+    )
+    assert "this" not in sys.modules
 
 
 def test_no_folder_asks_for_no_provider(tmp_path):

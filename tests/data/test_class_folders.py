@@ -84,6 +84,17 @@ def test_the_seed_decides(plant):
             {},
             "{}/val/cats: {}/train has no such class (did you mean 'cat'?)",
         ),
+        (
+            ["train/cat/1.jpg", "val/1.jpg"],
+            {},
+            "{}/val: has no folders, expected one for each class of images; val cannot be a class itself",
+        ),
+        (
+            ["train/1.jpg", "val/1.jpg"],
+            {},
+            "{}/train: has no folders, expected one for each class of images; train cannot be a class itself",
+        ),
+        (["cat/1.jpg", "val/1.jpg"], {}, "{}/train: no such folder"),
         (["cat/1.jpg"], {"validation": "val"}, "{}/val: no such folder"),
         (["cat/1.jpg", "val"], {"validation": "val"}, "{}/val: is not a folder"),
     ],

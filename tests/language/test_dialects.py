@@ -34,6 +34,13 @@ def recognized(layers="", params=""):
         ("type=rnorm\nscale=1", "", "historic-v1"),
         ("type=cnorm\nsizeX=3", "", "historic-v1"),
         ("type=cmrnorm\nsize=3", "", "v1"),
+        ("type=rnorm\nscale=1\ngpu=0", "", "historic-v1"),  # differences.md section 2: step 2 before 3
+        ("type=cnorm\nsizeX=3", "wball=1", "historic-v1"),
+        ("type=rnorm\npow=1", "", "historic-v1"),
+        ("type=rnorm\npow=1\ngpu=0", "", "v2"),
+        ("type=rscale", "", "v1"),  # v1's parser knew the type too
+        ("type=fc", "superEps=0", "v2"),
+        ("type=fc", "superMom=0", "v2"),
         ("type=pool\nsizeX=3", "", "v1"),
         ("type=fc", "schedW=linear[1,1]", "v1"),
         ("type=cccp", "", "nin"),
@@ -95,6 +102,20 @@ def test_sections_without_a_layer_decide_nothing(params):
 
 def test_defaults_count():
     assert recognized("type=fc\n[DEFAULT]\ngpu=0") == "v2"
+
+
+@pytest.mark.parametrize(
+    ("layers", "params", "expected"),
+    [
+        ("kind=hs\ntype=%(kind)s", "", "alexnet-2012"),
+        ("kind=pool\ntype=%(kind)s\nsum=1", "", "v2"),
+        ("act=drop\ntype=neuron\nneuron=%(act)sout[0.5]", "", "nin"),
+        ("type=fc", "rate=const[base=1]\nepsB=%(rate)s", "v2"),
+        ("type=fc\nneuron=drelu[%(gone)s]", "", "v2"),  # what cannot be replaced counts as it stands
+    ],
+)
+def test_references_are_replaced_first(layers, params, expected):
+    assert recognized(layers, params) == expected
 
 
 def test_the_earlier_marker_wins():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from convnet_cfg.errors import ConfigError, Severity
-from convnet_cfg.language import load_network, refused_decay
+from convnet_cfg.errors import ConfigError, Severity, UsageError
+from convnet_cfg.language import Reading, load_network, refused_decay
 from convnet_cfg.language.params import UpdateRule
 from convnet_cfg.language.schedules import Schedule
 
@@ -120,7 +120,7 @@ def test_outside_functions_are_named(load):
 
 SLOPPY = {
     "no such layer": ("[gone]\nepsW=1\n", Severity.WARNING),
-    "dead key": (PARAMS + "superEps=1\n", Severity.WARNING),
+    "dead key": (PARAMS + "wcNorm=1\n", Severity.WARNING),
     "far-off key": (PARAMS + "comment=1\n", Severity.WARNING),
     "key of another layer type": (PARAMS + "pow=1\n", Severity.WARNING),
     "key nearly right": (PARAMS + "epsWW=1\n", Severity.SUSPECT),
@@ -195,6 +195,26 @@ def test_a_network_that_is_frozen_as_a_whole(load):
         "warning: net.params.cfg:1:1: every learning rate is 0 or below: nothing will be trained"
     ]
     assert load(NET, PARAMS.replace("EPSW=0.1,0.2", "EPSW=0,0")).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("reading", "message"),
+    [
+        (
+            {"mode": "strickt"},
+            "no mode 'strickt' (did you mean 'strict'?): there are lenient, default, strict",
+        ),
+        (
+            {"average_divisor": "nominl"},
+            "no average divisor 'nominl' (did you mean 'nominal'?): there are existing, nominal",
+        ),
+        ({"dialect": "v3"}, "no dialect 'v3': there are v1, v1+dropout, "),
+    ],
+)
+def test_ways_of_reading_that_there_are_not(reading, message):
+    with pytest.raises(UsageError) as error:
+        Reading(**reading)
+    assert str(error.value).startswith(message)
 
 
 def test_swapped_files(problems):

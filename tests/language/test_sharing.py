@@ -3,7 +3,8 @@
 import pytest
 
 from convnet_cfg.errors import Severity
-from convnet_cfg.language.kinds import SourceRef
+from convnet_cfg.language.describe import parameter_groups
+from convnet_cfg.language.kinds import BIAS, SourceRef
 from convnet_cfg.language.wiring import MAX_HINTS
 
 CHAIN = """
@@ -55,6 +56,55 @@ def test_what_a_data_layer_gives_as_its_inputs_reads_nothing(problems):
     text = CHAIN.replace("dataIdx=0\n", "dataIdx=0\ninputs=e\n")
     text += "[e]\ntype=fc\ninputs=data\noutputs=8\ninitW=0.1\n"
     assert problems(text) == ["key 'inputs' means nothing here", "no layer reads this layer"]
+
+
+RANKED = """
+[data]
+type=data
+dataIdx=0
+[z]
+type=fc
+inputs=data
+outputs=8
+initW=0.1
+[a]
+type=fc
+inputs=data,z
+outputs=8
+initW=0.1,0.1
+weightSource={of_a}
+[b]
+type=fc
+inputs=z
+outputs=8
+initW=0.1
+weightSource={of_b}
+[cost]
+type=cost.sum2
+inputs=a
+[last]
+type=cost.sum2
+inputs=b
+"""
+
+
+@pytest.mark.parametrize(
+    ("of_a", "of_b", "bias_of_a", "bias_of_b"),
+    [
+        ("z,", "a[1]", "z", "z"),
+        (",", "a[1]", None, "a"),
+        (",", "", None, None),
+    ],
+)
+def test_biases_are_shared_with_the_first_matrix(load, of_a, of_b, bias_of_a, bias_of_b):
+    """forks.md section 5: whenever weightSource of the first input is set; the owner is the first of all."""
+    network = load(RANKED.format(of_a=of_a, of_b=of_b), dialect="zhaofang0627")
+    sources = {name: network[name].bias.source for name in "ab"}
+    assert sources["a"] == (bias_of_a and SourceRef(bias_of_a, BIAS))
+    assert sources["b"] == (bias_of_b and SourceRef(bias_of_b, BIAS))
+    assert network["b"].parameters == 64 * (not of_b) + 8 * (bias_of_b is None)
+    shared = {(group["layer"], group.get("shared_with")) for group in parameter_groups(network)}
+    assert (("b", f"bias of {bias_of_b}") in shared) == (bias_of_b is not None)
 
 
 SPARSE = """

@@ -43,6 +43,11 @@ def test_image(load, layer_type, keys, image):
     assert load(net(layer_type, keys))["x"].output.image == image
 
 
+def test_one_pixel_has_no_random_scale(problems):
+    text = net("rscale", "channels=3072\nmaxScale=1\ntgtSize=1")
+    assert problems(text) == ["type=rscale needs an image of at least 2 x 2 pixels, got 1 x 1"]
+
+
 @pytest.mark.parametrize(
     ("layer_type", "keys", "size", "weights"),
     [
@@ -148,6 +153,27 @@ def test_replicas_that_cannot_work_together(problems, a, b, message):
     assert message in problems(REPLICAS.format(a=a, b=b))
 
 
+RULE = "epsW=0.1\nepsB=0.2\nmomW=0.9\nmomB=0.8\n"
+
+
+@pytest.mark.parametrize(("period", "of_a", "of_b"), [(0, 1, 1), (3, 1, 3), (4, 1, 4), (8, 2, 8)])
+def test_periods_count_what_the_fewest_replicas_get(load, period, of_a, of_b):
+    """params.md section 5: max(updatePeriod, pass period); 4 parts of b are what a gets at once."""
+    params = f"[DEFAULT]\nupdatePeriod={period}\n[a]\n{RULE}[b]\n{RULE}[cost]\ncoeff=1\n"
+    network = load(REPLICAS.format(a="0,1,2,3", b="0"), params)
+    assert [network.period(network[name], network[name].bias.rule) for name in "ab"] == [of_a, of_b]
+
+
+def test_a_period_is_a_multiple_of_what_a_layer_gets_at_once(load, problems):
+    text = REPLICAS.format(a="0,1,2,3", b="0")
+    params = f"[a]\n{RULE}updatePeriod=6\n[b]\n{RULE}updatePeriod=6\n[cost]\ncoeff=1\n"
+    assert problems(text, params) == [
+        "updatePeriod must be a multiple of 4, the parts of a minibatch that this layer gets at once, got 6"
+    ]
+    network = load(text, params, ignore_devices=True)
+    assert network.period(network["a"], network["a"].bias.rule) == 6
+
+
 @pytest.mark.parametrize(
     ("layer_type", "keys"),
     [
@@ -163,9 +189,77 @@ def test_first_norms_are_read_as_what_they_were(load, layer_type, keys):
     assert (params.scale, params.power) == (1.0, 1.0 if layer_type == "cnorm" else 0.5)
 
 
+@pytest.mark.parametrize(
+    ("params", "expected", "power"),
+    [
+        (None, "rnorm", None),
+        ("", "rnorm", 1.0),
+        ("[x]\nscale=0.5\n", "rnorm", 1.0),
+        ("[x]\npow=0.75\n", "cnorm", 0.75),
+        ("[x]\n[DEFAULT]\npow=0.75\n", "cnorm", 0.75),
+        ("[x]\nscale=0.5\npow=0.75\n", "cnorm", 0.75),
+    ],
+)
+def test_a_first_cnorm_has_no_power_in_either_file(load, params, expected, power):
+    """forks.md section 2: without `pow` it was what is called rnorm today, with it a cnorm."""
+    text = net("cnorm", "channels=3\nsizeX=3\nscale=1").replace("gpu=0\n", "")
+    network = load(text, None if params is None else params + "[cost]\ncoeff=1\n")
+    layer = network["x"]
+    assert layer.type == expected
+    assert (layer.params.power if layer.params else None) == power
+    assert [problem.line for problem in network.remarks] == [
+        "note: net.cfg:7:6: [x] cnorm with scale and without pow: the layer is a rnorm, as in July 2011"
+    ] * (expected == "rnorm")
+
+
 def test_averages_of_the_first_programs_divide_by_the_whole_window(load):
     old = net("cnorm", "channels=3\nsizeX=3\nscale=1").replace("gpu=0\n", "")
     assert load(old).nominal_average
     assert not load(old, average_divisor="existing").nominal_average
     assert not load(net("href", "channels=3")).nominal_average
     assert load(net("href", "channels=3"), average_divisor="nominal").nominal_average
+
+
+@pytest.mark.parametrize(
+    ("layer_type", "keys"),
+    [
+        ("fc", "numOutputs=4\ninitW=1"),
+        ("conv", "channels=3\nnumFilters=16\nfilterSize=5\ninitW=1"),
+        ("local", "channels=3\nnumFilters=16\nfilterSize=5\ninitW=1"),
+    ],
+)
+def test_functions_under_the_name_that_they_had_for_a_day(load, layer_type, keys):
+    """forks.md section 2: `initFunc` is `initWFunc`, of all layers with weights."""
+    network = load(net(layer_type, f"{keys}\ninitFunc=m.f").replace("gpu=0\n", ""))
+    assert list(network.functions) == ["m.f"]
+
+
+TEN = """
+[data]
+type=data
+dataIdx=0
+[x]
+type=conv
+inputs=data
+channels=3
+filters=10
+filterSize=5
+partialSum=0
+initW=1
+[y]
+type=pool
+inputs=x
+channels=10
+pool=max
+sizeX=2
+stride=2
+[cost]
+type=cost.sum2
+inputs=y
+"""
+
+
+@pytest.mark.parametrize(("dialect", "notes"), [("v1", 2), ("dropconnect", 2), ("nin", 0)])
+def test_network_in_network_takes_any_number_of_channels(load, dialect, notes):
+    """forks.md section 4: in conv and pool, the checks for multiples of 16 are gone."""
+    assert len([note for note in load(TEN, dialect=dialect).remarks if "16" in note.message]) == notes

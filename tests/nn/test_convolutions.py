@@ -22,6 +22,8 @@ WINDOWS = [
     (nn.Window(3, 1, 1, 4, 2), 4),
     (nn.Window(3, 2, 1, 4, 2, 2, (2, 0, 3, 1)), 5),
     (nn.Window(2, 1, 1, 4, 4, 2, (2, 0, 3, 1, 1, 0, 2, 3)), 4),
+    (nn.Window(1, 1, 1, 8, 4), 2),
+    (nn.Window(1, 1, 0, 4, 4, 2, (2, 0, 3, 1, 1, 0, 2, 3)), 1),
 ]
 IDS = [f"size{w.size}-strides{w.strides}-padding{w.padding}-groups{w.groups}-side{s}" for w, s in WINDOWS]
 

@@ -103,6 +103,18 @@ def test_fixed_count_dropout_keeps_the_same_units_of_all_cases(units, rate, kept
     np.testing.assert_allclose(layer(x), (1 - rate) * x)
 
 
+@pytest.mark.parametrize(("units", "rate", "kept"), [(10, 0.9, 1), (100, 0.9, 10), (1000, 0.9, 100)])
+def test_a_fixed_count_is_that_of_the_decimal_number(units, rate, kept):
+    """1 - 0.9 in double precision is less than 0.1; single precision gives these numbers too."""
+    assert nn.FixedCountDropout(rate).kept(units) == int(np.float32(units) * np.float32(1 - rate)) == kept
+
+
+@pytest.mark.parametrize("units", [7, 30, 4096])
+def test_fixed_counts_of_all_percentages(units):
+    counts = [nn.FixedCountDropout(percent / 100).kept(units) for percent in range(101)]
+    assert counts == [units * (100 - percent) // 100 for percent in range(101)]
+
+
 @pytest.mark.parametrize("layer", ALL, ids=IDS)
 def test_survives_saving(layer, tmp_path):
     inputs = keras.Input((20,))

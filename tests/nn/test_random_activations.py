@@ -4,6 +4,8 @@ import pytest
 import tensorflow as tf
 
 from convnet_cfg import nn
+from convnet_cfg.language.neurons import SPIKING_NEURONS
+from convnet_cfg.nn.random_activations import APART
 
 from .gradients import normal, value_and_gradient
 
@@ -125,6 +127,11 @@ def test_noise_is_of_the_right_kind():
     assert noise.min() > 0
     assert noise.max() <= 1
     assert abs(noise.mean() - 0.5) < 0.01
+
+
+def test_files_are_held_to_the_same_distance():
+    apart = {name: neuron.apart.least for name, neuron in SPIKING_NEURONS.items() if neuron.apart}
+    assert apart == APART
 
 
 def test_mistakes_are_explained():

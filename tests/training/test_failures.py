@@ -9,7 +9,19 @@ import subprocess
 
 import numpy as np
 import pytest
-from tiny_runs import fails, flat_options, log, newest, options, resume, start, train, write_pair
+from tiny_runs import (
+    FLAT_LAYERS,
+    FLAT_PARAMS,
+    fails,
+    flat_options,
+    log,
+    newest,
+    options,
+    resume,
+    start,
+    train,
+    write_pair,
+)
 
 from convnet_cfg.errors import CheckpointError, ConfigError, DivergedError
 from convnet_cfg.training.checkpoints import write_checkpoint
@@ -81,6 +93,19 @@ def test_nothing_to_train(tmp_path, data):
     write_pair(tmp_path, layers, "[cost]\ncoeff=1\n")
     with pytest.raises(ConfigError, match=r"net.cfg:1:1: no layer has weights: there is nothing to train"):
         prepare(tmp_path / "net.cfg", tmp_path / "net.params.cfg", flat_options(data))
+
+
+@pytest.mark.parametrize(("dropped", "trains"), [("0.9", True), ("0.95", False), ("1", False)])
+def test_dropout_that_keeps_nothing(tmp_path, data, dropped, trains):
+    layers = FLAT_LAYERS.replace("outputs=10", f"outputs=10\ndropout={dropped}")
+    write_pair(tmp_path, layers, FLAT_PARAMS)
+    chosen = flat_options(data, dialect="stephenyan1231", epochs=1)
+    if trains:
+        train(start(tmp_path, chosen))
+        return
+    with pytest.raises(ConfigError, match=rf"\[fc10\] dropout={dropped} keeps none of the 10 outputs$"):
+        start(tmp_path, chosen)
+    assert not (tmp_path / "runs").exists()
 
 
 # -- disks

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tiny_runs import StopAfter, assert_same_run, log, newest, options, resume, start, train, write_pair
 
 from convnet_cfg.data.writing import TEMPORARY
 from convnet_cfg.training.checkpoints import read_checkpoint
+from convnet_cfg.training.observer import Observer
 from convnet_cfg.training.run_directory import RunDirectory
 from convnet_cfg.training.session import Interrupted
+from convnet_cfg.training.setup import begin, prepare
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +157,20 @@ def test_an_older_checkpoint_goes_on_in_a_new_directory(pair, data, uninterrupte
     assert session.run_directory.path != first
     assert_same_run(train(session), uninterrupted)
     assert {path.name: path.read_bytes() for path in first.iterdir()} == before
+
+
+@pytest.mark.parametrize("given", ["1.2.safetensors", "../{0}/1.2.safetensors", "deep/../1.2.safetensors"])
+def test_a_new_directory_stands_beside_the_old_one_with_its_name(pair, data, monkeypatch, given):
+    (pair / "net.cfg").rename(pair / "my__net.cfg")
+    chosen = options(data, epochs=1, test_freq=1, max_filesize=100)
+    prepared = prepare(pair / "my__net.cfg", pair / "net.params.cfg", chosen)
+    first = train(begin(prepared, pair / "runs", Observer()))
+    (first / "deep").mkdir()
+    monkeypatch.chdir(first)
+    branch = train(resume(Path(given.format(first.name)))).resolve()
+    assert branch.parent == first.parent
+    assert branch != first
+    assert branch.name.startswith("my__net__20")
 
 
 def test_a_copy_of_a_checkpoint_under_another_name(pair, data):

@@ -3,41 +3,10 @@
 from pathlib import Path
 
 import pytest
+from recipe_texts import VALID, problems
 
-from convnet_cfg.errors import ConfigError, UsageError
-from convnet_cfg.zoo import Cost, Data, Expected, FinalTest, Measurement, Stage, load_recipe
-
-VALID = """\
-title: A test
-pair: digits
-data:
-  provider: digits
-  train_range: 1-3
-  test_range: 4
-stages:
-  - epochs: 2
-final_test:
-  test_range: 4
-expected:
-  source: nobody
-"""
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(text, name="recipe.yaml"):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
-def problems(path):
-    with pytest.raises(ConfigError) as error:
-        load_recipe(path)
-    return [str(problem).removeprefix(f"{path}:") for problem in error.value.problems]
-
+from convnet_cfg.errors import UsageError
+from convnet_cfg.zoo import Arm, Cost, Data, Expected, FinalTest, Measurement, Stage, load_recipe
 
 # -- reading
 
@@ -77,11 +46,16 @@ data:
   inner_size: 24
   color_noise: 0.1
   scalar_mean: -1
+  options: [one=1, two=a=b]
+  seed_option: three
   train_range: 1-5
   test_range: 6
 minibatch: 64
 seed: 0
 test_frequency: 13
+arms:
+  - {name: some, decay: after-step, published_error_percent: 5}
+  - {name: none, decay: none}
 stages:
   - epochs: 1
     params: cifar10-80sec
@@ -93,7 +67,6 @@ stages:
 final_test: {test_range: 6, multiview: yes}
 expected:
   published_error_percent: 12.5
-  accepted_error_percent: 13
   source: nobody
   uncertain: [one, two]
   measured:
@@ -111,6 +84,8 @@ cost: {parameters: 1, multiply_adds: 2, time: little}
         inner_size=24,
         color_noise=0.1,
         scalar_mean=-1.0,
+        options=("one=1", "two=a=b"),
+        seed_option="three",
         train_range=range(1, 6),
         test_range=range(6, 7),
     )
@@ -130,12 +105,19 @@ cost: {parameters: 1, multiply_adds: 2, time: little}
     assert recipe.final_test == FinalTest(test_range=range(6, 7), multiview=True)
     assert recipe.expected == Expected(
         published_error_percent=12.5,
-        accepted_error_percent=13.0,
+        accepted_error_percent=None,
         source="nobody",
         uncertain=("one", "two"),
         measured=(Measurement(error_percent=12.0, data="all", note="once"),),
     )
     assert recipe.cost == Cost(parameters=1, multiply_adds=2, time="little")
+    assert recipe.arms == (
+        Arm(name="some", decay="after-step", published_error_percent=5.0),
+        Arm(name="none", decay="none", published_error_percent=None),
+    )
+    assert (recipe.seeds, recipe.first_seed) == ((), 0)
+    assert recipe.own_options(None) == ("one=1", "two=a=b")
+    assert recipe.own_options(4) == ("one=1", "two=a=b", "three=4")
 
 
 def test_a_file_on_disk_is_taken_before_a_shipped_recipe(write, tmp_path, monkeypatch):
@@ -269,7 +251,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(write):
         "1:1: expected is missing: expected keys with values (published_error_percent, "
         "accepted_error_percent, source, uncertain, measured)",
         "3:1: data must be keys with values (provider, values, crop_border, inner_size, color_noise, "
-        "scalar_mean, train_range, test_range)",
+        "scalar_mean, options, seed_option, train_range, test_range)",
         "5:5: [stages.1] epochs must be an integer >= 1, got 'many'",
         "6:5: [stages.2] unknown key 'rate'",
         "6:5: [stages.2] epochs is missing: expected an integer >= 1",

@@ -30,10 +30,13 @@ ORIGINALS = {
     "imagenet-4gpu-data-model": "akrizhevsky--cuda-convnet2--layers-imagenet-4gpu-data-model-909f1e",
     "alexnet-2012": "yrmo--alexnet-source-c--layers-145-cf3768",
 }
-# Ours, and one with dropout that nobody published with its definition.
-OURS = {"digits", "dropconnect-mnist"}
+# Ours, and two that nobody published with their definitions.
+OURS = {"digits", "dropconnect-mnist", "hinton-1987"}
 # The published file is that of the last stage of several: it is compared with ours of that stage.
 LAST_STAGE = {"alexnet-2012"}
+# The GPU kernels of v1 had neither pooling of 10 channels, which is not about that fork, nor groups so small.
+WITH_NOTES = {"nin-cifar10", "hinton-1987"}
+CLASSES = {"image": 1000, "ring": 16}
 # What is not as published, by layer and key, and why.
 DIFFERENCES = {
     # The parameters of the published file with dropout (phecy/drocc), over the same definition; the rates of
@@ -118,13 +121,14 @@ PARAMETERS = {
     "imagenet-4gpu-data": ONE_TOWER,
     "imagenet-4gpu-data-model": ONE_TOWER,
     "alexnet-2012": TWO_HALVES,
+    "hinton-1987": 12 * (6 * 5 + 5) + (60 * 6 + 6) + (6 * 16 + 16),
 }
 
 
 def load(name, stage=None, **options):
     recipe = load_recipe(name)
     params = recipe.files[1] if stage is None else recipe.params_of(stage)
-    classes = 1000 if recipe.data.provider == "image" else 10
+    classes = CLASSES.get(recipe.data.provider, 10)
     return load_network(
         recipe.files[0], params, data_dims=(recipe.data.values, 1), classes=classes, **options
     )
@@ -138,9 +142,8 @@ def test_the_published_networks_and_our_own():
 def test_a_pair_reads_in_strict_mode_without_a_remark_in_every_stage(name):
     for stage in load_recipe(name).stages:
         network = load(name, stage, reading=Reading("strict"))
-        # The GPU kernels of v1 had no pooling of 10 channels; the note is not about that fork.
         notes = [remark for remark in network.remarks if remark.severity is Severity.NOTE]
-        assert network.remarks == (tuple(notes) if name == "nin-cifar10" else ())
+        assert network.remarks == (tuple(notes) if name in WITH_NOTES else ())
         assert network.dialect.name == DIALECTS.get(name, "v1")
         assert set(network.classes) == {"logprob"}
 
@@ -171,7 +174,9 @@ def test_a_recipe_knows_the_values_of_a_case(name):
     elif data.crop_border is not None:
         assert data.values == 3 * (32 - 2 * data.crop_border) ** 2
     else:
-        assert data.values == {"digits": 8 * 8, "dropconnect-mnist": 28 * 28}.get(name, 3 * 32 * 32)
+        assert data.values == {"digits": 8 * 8, "dropconnect-mnist": 28 * 28, "hinton-1987": 12 * 6}.get(
+            name, 3 * 32 * 32
+        )
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
@@ -273,6 +278,7 @@ def test_each_file_begins_with_what_it_is_and_comments_stand_in_column_0(name):
 @pytest.mark.parametrize("name", sorted(set(names()) - {"digits"}))
 def test_a_definition_tells_how_it_is_run_and_what_to_expect(name):
     text = find_layers(name)[0].read_text()
-    assert f"# Run: convnet reproduce {name} --data DIR\n" in text
+    data = "" if name == "hinton-1987" else " --data DIR"
+    assert f"# Run: convnet reproduce {name}{data}\n" in text
     error = load_recipe(name).expected.published_error_percent
     assert ("no published result" if error is None else f"# Published test error: {error:g}%") in text

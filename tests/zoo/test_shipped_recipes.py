@@ -1,10 +1,11 @@
 """What the shipped recipes say."""
 
+import re
 from itertools import accumulate
 
 import pytest
 
-from convnet_cfg.zoo import Data, find_config, load_recipe, names
+from convnet_cfg.zoo import Arm, Data, find_config, load_recipe, names
 
 # epochs in all, factor, first and last training batch (spec/experiments.md, sections 1, 1.1 and 1.2)
 STAGES = {
@@ -45,6 +46,7 @@ PUBLISHED = {
     "imagenet-4gpu-data-model": 42.44,
     "example": None,
     "digits": None,
+    "hinton-1987": 6,
 }
 
 
@@ -140,7 +142,23 @@ def test_digits_trains_on_three_batches_and_has_a_bound():
         inner_size=None,
         color_noise=None,
         scalar_mean=None,
+        options=(),
+        seed_option=None,
         train_range=range(1, 4),
         test_range=range(4, 5),
     )
     assert recipe.expected.accepted_error_percent == 3
+
+
+def test_hinton_compares_true_weight_decay_with_none():
+    recipe = load_recipe("hinton-1987")
+    assert recipe.arms == (
+        Arm(name="with decay", decay="decoupled", published_error_percent=6.0),
+        Arm(name="without decay", decay="none", published_error_percent=45.0),
+    )
+    assert recipe.minibatch == 160
+    assert len(recipe.seeds) >= 5
+    assert recipe.own_options(7) == ("sweeps=100", "split=7")
+    assert len(recipe.expected.uncertain) >= 7
+    rules = re.findall(r"^wc=(.*)$", recipe.files[1].read_text(), re.MULTILINE)
+    assert rules == ["0.004"] * 3

@@ -169,6 +169,19 @@ def _own(builder: Builder, layer: Layer) -> None:
         image = image if image is not None and image.size == layer.output.size else None
     made = spec.keras_layer(layer, **builder.options(layer))
     builder.add(layer, made, one_or_all(tensors), image)
+    _check_shape(layer, builder.values[layer.name])
+
+
+def _check_shape(layer: Layer, value: Value) -> None:
+    """Raise ConfigError if a layer of the user's makes another shape than it declares; None fits any."""
+    image, given = value.image, tuple(value.tensor.shape[1:])
+    declared = (image.side, image.side, image.channels) if image is not None else (layer.output.size,)
+    if len(given) != len(declared) or any(
+        size not in (None, wanted) for size, wanted in zip(given, declared, strict=True)
+    ):
+        kind = type(layer.spec).__name__
+        message = f"the Keras layer of {kind} makes {given} for each case, but {kind} declares {declared}"
+        raise ConfigError([Problem(layer.place, layer.name, message)])
 
 
 BASIC: Mapping[type[LayerSpec], Maker] = {

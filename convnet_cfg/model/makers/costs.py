@@ -24,6 +24,8 @@ from convnet_cfg.model.assembly import Builder, Cost, Maker, OverViews
 Values = Callable[..., Any]
 
 ERROR = ("error",)
+WRONG = ("wrong outputs",)
+UNPRINTED = ""  # the name of a value that says what the one before it says
 
 
 def _inputs(builder: Builder, layer: Layer) -> tuple[str, ...]:
@@ -90,7 +92,7 @@ def _logreg(builder: Builder, layer: Layer) -> None:
     over_views = OverViews(probabilities, (labels, probabilities), plain)
     size = 2 if top is None else 3
     fused = partial(nn.softmax_logreg, top_k=top)
-    columns = ERROR if top in (None, 1) else ("error", f"top-{top} error")
+    columns = ERROR if top is None else (*ERROR, f"top-{top} error" if top > 1 else UNPRINTED)
     _fused_or_not(builder, layer, size, fused, plain, over_views=over_views, columns=columns)
 
 
@@ -126,7 +128,9 @@ def _binary_cross_entropy(builder: Builder, layer: Layer) -> None:
     aggregated = bool(layer.spec.children) or layer.name in network.child_costs
     options: dict[str, Any] = {"positive_weight": _positive_weight(layer), "aggregated": aggregated}
     fused = partial(nn.logistic_binary_cross_entropy, **options)
-    _fused_or_not(builder, layer, 1 if aggregated else 3, fused, partial(nn.binary_cross_entropy, **options))
+    plain = partial(nn.binary_cross_entropy, **options)
+    columns = () if aggregated else (*WRONG, *ERROR)
+    _fused_or_not(builder, layer, 1 + len(columns), fused, plain, columns=columns)
 
 
 def _positive_weight(layer: Layer) -> float:
@@ -135,12 +139,12 @@ def _positive_weight(layer: Layer) -> float:
 
 def _detection(builder: Builder, layer: Layer) -> None:
     options = {"positive_weight": _positive_weight(layer)}
-    size = 2 + 3 * layer.inputs[0].output.size
+    classes = range(layer.inputs[0].output.size)
+    rates = [f"{rate} of {number}" for number in classes for rate in ("precision", "recall")]
     fused = partial(nn.logistic_detection_cross_entropy, **options)
     plain = partial(nn.detection_cross_entropy, **options)
-    _fused_or_not(
-        builder, layer, size, fused, plain, summary=nn.detection_summary, columns=("wrong outputs",)
-    )
+    size, columns = 2 + 3 * len(classes), (*WRONG, *rates)
+    _fused_or_not(builder, layer, size, fused, plain, summary=nn.detection_summary, columns=columns)
 
 
 def _alexnet_cross_entropy(builder: Builder, layer: Layer) -> None:
@@ -157,7 +161,7 @@ def _binary_rates(builder: Builder, layer: Layer) -> None:
 
 def _squares(builder: Builder, layer: Layer) -> None:
     assert isinstance(layer.spec, costs.SquaresSpec)
-    values = partial(nn.sum_of_squares, factor=0.5 if layer.spec.halved else 1.0)
+    values = partial(nn.sum_of_squares, factor=layer.spec.factor(layer.params))
     _add(builder, layer, 1, _inputs(builder, layer), values)
 
 
@@ -228,7 +232,7 @@ COSTS: Mapping[type[LayerSpec], Maker] = {
     costs.DetectionCrossEntropySpec: _detection,
     fork_costs.AlexNetCrossEntropySpec: _alexnet_cross_entropy,
     fork_costs.BinaryRatesSpec: _binary_rates,
-    fork_costs.IndependentSpec: _plain(nn.independent_cross_entropy, "wrong outputs"),
+    fork_costs.IndependentSpec: _plain(nn.independent_cross_entropy, *WRONG),
     costs.SquaresSpec: _squares,
     fork_costs.RobustPairSpec: _plain(nn.cauchy),
     fork_costs.GatedSquaresSpec: _plain(nn.gated_sum_of_squares),

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from convnet_cfg import nn
+from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.language.fork_types import (
     CaseDropConnectSpec,
     DropConnectSpec,
@@ -59,6 +60,9 @@ def _flattened(builder: Builder, layer: Layer) -> list[Any]:
 def _drop_fixed_number(builder: Builder, layer: Layer, rate: float) -> None:
     value = builder.values[layer.name]
     dropout = nn.FixedCountDropout(rate, **builder.random_options(layer, f"{layer.name}_dropout"))
+    if not dropout.kept(layer.output.size):
+        message = f"dropout={rate:g} keeps none of the {layer.output.size} outputs"
+        raise ConfigError([Problem(layer.place, layer.name, message)])
     builder.layers[f"{layer.name}/dropout"] = dropout
     builder.values[layer.name] = Value(dropout(value.tensor), None)
 
