@@ -138,15 +138,18 @@ def _check_frozen(found: Mapping[str, LayerParams | None], file: str, problems: 
 
 
 def _check_update(params: WeightParams, report: Report) -> None:
-    """Warn of values that no training gets on with."""
+    """Report values that no training gets on with."""
     for key, momenta in {"momW": params.weight_momenta, "momB": (params.bias_momentum,)}.items():
         for momentum in momenta:
-            if not 0 <= momentum < 1:
+            if abs(momentum) > 1:
+                why = "each update would be larger than the one before"
+                report.error(f"{key} must be from -1 to 1, got {momentum:g}: {why}", key)
+            elif not 0 <= momentum < 1:
                 why = "updates never fade" if momentum >= 1 else "updates change their sign each time"
                 report.warning(f"{key} is usually from 0 to below 1, got {momentum:g}: {why}", key)
     for decay in params.weight_decays:
         if decay < 0:
-            report.warning(f"wc is usually 0 or above, got {decay:g}: weights grow", "wc")
+            report.warning(f"wc is usually 0 or above, got {decay:g}: decay below 0 is none", "wc")
 
 
 def _check_decay(spec: WeightSpec, params: WeightParams, report: Report) -> None:

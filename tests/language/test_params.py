@@ -85,14 +85,19 @@ def test_defaults_of_layers_of_an_unknown_type_are_left_alone(problems):
     ]
 
 
+@pytest.mark.parametrize("momentum", ["1.5", "-1.01"])
+def test_updates_that_would_outgrow_each_other_are_refused(problems, momentum):
+    params = PARAMS.replace("momW=0.9,0.8", f"momW=0.9,{momentum}").replace("momB=0.7", f"momB={momentum}")
+    why = f"must be from -1 to 1, got {momentum}: each update would be larger than the one before"
+    assert problems(NET, params) == [f"momW {why}", f"momB {why}"]
+
+
 def test_a_decay_that_divides_by_nothing_is_refused(load, problems):
-    params = PARAMS.replace("momW=0.9,0.8", "momW=1,1.5")
+    params = PARAMS.replace("momW=0.9,0.8", "momW=1,0.8")
     assert refused_decay(load(NET, params), "decoupled") == []
     assert problems(NET, params + "decay=decoupled-matched\nwhatever=1\nepsBB=1\n") == [
         "momW is usually from 0 to below 1, got 1: updates never fade",
-        "momW is usually from 0 to below 1, got 1.5: updates never fade",
         "momW must be < 1, got 1: decay 'decoupled-matched' divides by 1 - momentum",
-        "momW must be < 1, got 1.5: decay 'decoupled-matched' divides by 1 - momentum",
         "unknown key 'whatever', ignored",
         "unknown key 'epsBB' (did you mean 'epsB'?) (the original ignored it: --lenient does the same)",
     ]
@@ -102,7 +107,7 @@ def test_a_decay_that_divides_by_nothing_is_refused(load, problems):
 
 
 def test_a_decay_of_the_whole_run_is_for_those_without_their_own(load):
-    params = PARAMS.replace("momW=0.9,0.8", "momW=0.9,1").replace("momB=0.7", "momB=2")
+    params = PARAMS.replace("momW=0.9,0.8", "momW=0.9,1").replace("momB=0.7", "momB=1")
     found = refused_decay(load(NET, params), "decoupled-matched")
     assert [str(problem) for problem in found] == [
         "net.cfg:5:1: [fc] momW must be < 1, got 1: decay 'decoupled-matched' divides by 1 - momentum",
@@ -182,7 +187,7 @@ def test_what_is_said_of_an_ignored_key_fits_the_mode(load, mode, endings):
             ("momW=0.9,0.8", "momW=0.9,-0.8"),
             "momW is usually from 0 to below 1, got -0.8: updates change their sign each time",
         ),
-        (("wc=0.01,0", "wc=-0.01,0"), "wc is usually 0 or above, got -0.01: weights grow"),
+        (("wc=0.01,0", "wc=-0.01,0"), "wc is usually 0 or above, got -0.01: decay below 0 is none"),
     ],
 )
 def test_values_that_no_training_gets_on_with(load, change, message):
