@@ -4,8 +4,8 @@
     gradient, a velocity and a weight are read, and the last two written, at the measured speed of a copy.
 (b) 5,000 small variables in 50 groups: bound by what an operation costs.
 
-Gradients are constants, so that nothing but the update is timed. Each side makes one step a call, and in
-each round the order changes.
+Gradients are constants, and several steps are made in a call, so that nothing but the update is timed. In each
+round the order changes.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ ALEXNET = [
 ]
 SMALL = [(16, 16)] * 5000
 FLOOR = "floor: read 3, write 2"
+
+STEPS = 5
+"""How many steps a call makes."""
 
 Step = Callable[[], None]
 
@@ -116,16 +119,17 @@ def share(items: Sequence[Any], groups: int) -> list[list[Any]]:
 
 
 def compiled(optimizer: Any, variables: Sequence[Any]) -> Step:
-    """Return one step of a Keras optimizer, compiled to a graph."""
+    """Return steps of a Keras optimizer, a loop in a graph."""
     optimizer.build(variables)
     gradients = [tf.fill(variable.shape, 1e-3) for variable in variables]
 
     @tf.function
-    def step(gradients: list[Any]) -> Any:
-        optimizer.apply(gradients, variables)
-        return tf.constant(0)
+    def steps(count: Any) -> Any:
+        for _ in tf.range(count):
+            optimizer.apply(gradients, variables)
+        return count
 
-    return lambda: step(gradients).numpy()
+    return lambda: steps(tf.constant(STEPS)).numpy()
 
 
 def ours(case: Case, decay: str) -> Step:
@@ -167,14 +171,20 @@ def foreach(case: Case, decay: float) -> Step:
         parameter.grad = torch.full(parameter.shape, 1e-3)
     groups = [{"params": part} for part in share(parameters, case.groups)]
     optimizer = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM, weight_decay=decay, foreach=True)
-    return lambda: optimizer.step()
+    return lambda: repeat(optimizer.step)
 
 
 def copy_step(case: Case) -> Step:
     """Return a copy of as many numbers, by all processors: it reads them once and writes them once."""
     numbers = sum(int(np.prod(shape)) for shape in case.shapes)
     source, target = torch.ones(numbers), torch.zeros(numbers)
-    return lambda: target.copy_(source)
+    return lambda: repeat(lambda: target.copy_(source))
+
+
+def repeat(step: Callable[[], Any]) -> None:
+    """Do something as often as a call of the others makes steps."""
+    for _ in range(STEPS):
+        step()
 
 
 def measure(sides: dict[str, Step], rounds: int) -> dict[str, list[float]]:
@@ -186,7 +196,7 @@ def measure(sides: dict[str, Step], rounds: int) -> dict[str, list[float]]:
             begin = time.perf_counter()
             sides[name]()
             if number:
-                seconds[name].append(time.perf_counter() - begin)
+                seconds[name].append((time.perf_counter() - begin) / STEPS)
     return seconds
 
 
