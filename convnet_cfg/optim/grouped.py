@@ -144,9 +144,9 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return slot._replace(compiled=compiled)
 
     def _new_state(self, variable: Any, name: str) -> Any:
-        if name == "products":
-            path = f"{variable.path.replace('/', '_')}_products"
-            return self.add_variable((2,), dtype=WIDE, initializer="ones", name=path)
+        if name == "sums":
+            path = f"{variable.path.replace('/', '_')}_sums"
+            return self.add_variable((2,), dtype=WIDE, initializer="zeros", name=path)
         return self.add_variable_from_reference(variable, name)
 
     def gathering(self, variable: Any) -> Gathering | None:

@@ -143,24 +143,21 @@ def _nesterov(state: State, gradient: Any, now: Numbers) -> tuple[Any, State]:
 
 
 def _adam(state: State, gradient: Any, now: Numbers) -> tuple[Any, State]:
-    """Algorithm 1; `products` are those of all m and of all second momenta so far, from 1 on.
+    """Algorithm 1; `sums` are those of the weights that all gradients so far have in M and in S.
 
-    Products instead of powers: the bias is corrected exactly even if m was changed on the way.
+    1 - m^t is such a sum. Gathered like M itself it is as exact as M, also if m was changed on the way.
     """
     from keras import ops
 
-    first, second, products = state
-    still, wide = now.rest == 0, products.dtype
-    kept = ops.where(still, 1, ops.convert_to_tensor(now.second_momentum, wide))
-    factors = ops.stack([1 - ops.cast(now.rest, wide), kept])
-    products = products * factors
-    bias = ops.where(products < 1, 1 - products, 1)
-    first = first + now.rest * (gradient - first)
+    first, second, sums = state
     second_rest = (1 - now.second_momentum) * ops.cast(now.rest != 0, second.dtype)
+    sums = sums + ops.cast(ops.stack([now.rest, second_rest]), sums.dtype) * (1 - sums)
+    bias = ops.where(sums > 0, sums, 1)
+    first = first + now.rest * (gradient - first)
     second = second + second_rest * (gradient * gradient - second)
     shrunk = ops.cast(bias[1] ** 0.5, first.dtype)
     rate = now.step * ops.cast(bias[1] ** 0.5 / bias[0], first.dtype)
-    return -rate * first / (ops.sqrt(second) + now.epsilon * shrunk), (first, second, products)
+    return -rate * first / (ops.sqrt(second) + now.epsilon * shrunk), (first, second, sums)
 
 
 def _sum_of_powers(momentum: Any) -> Any:
@@ -183,7 +180,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
             "M = m M + (1 - m) G; S = s S + (1 - s) G^2; "
             "D = -e M / (1 - m^t) / (sqrt(S / (1 - s^t)) + epsilon)",
             "",
-            ("velocity", "squares", "products"),
+            ("velocity", "squares", "sums"),
             lambda momentum: 1.0,
             _adam,
         ),

@@ -48,8 +48,8 @@ class AllRules:
         for variable, weight in zip(self.variables.values(), weights, strict=True):
             variable.assign(weight)
         for kept in self.optimizer.variables:
-            if kept.path.endswith(("_velocity", "_squares", "_products")):
-                kept.assign(np.full(kept.shape, kept.path.endswith("_products"), kept.dtype))
+            if kept.path.endswith(("_velocity", "_squares", "_sums")):
+                kept.assign(np.zeros(kept.shape, kept.dtype))
 
     def set(self, numbers):
         """Set the numbers of each group, a mapping of fields for each."""
