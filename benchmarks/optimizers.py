@@ -4,8 +4,8 @@
     gradient, a velocity and a weight are read, and the last two written, at the measured speed of a copy.
 (b) 5,000 small variables in 50 groups: bound by what an operation costs.
 
-Gradients are constants, and several steps are made in a call, so that nothing but the update is timed. In each
-round the order changes.
+Gradients are constants, one for each shape, and a call makes several steps, so that nothing but the update
+is timed. In each round the order changes.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ def share(items: Sequence[Any], groups: int) -> list[list[Any]]:
 def compiled(optimizer: Any, variables: Sequence[Any]) -> Step:
     """Return steps of a Keras optimizer, a loop in a graph."""
     optimizer.build(variables)
-    gradients = [tf.fill(variable.shape, 1e-3) for variable in variables]
+    of_shape = {tuple(variable.shape): tf.fill(variable.shape, 1e-3) for variable in variables}
+    gradients = [of_shape[tuple(variable.shape)] for variable in variables]
 
     @tf.function
     def steps(count: Any) -> Any:
