@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 __all__ = ["Exponential", "Linear", "ProgressSchedule", "Steps"]
@@ -103,7 +104,13 @@ class Steps(_Falling):
 
     def __call__(self, progress: Any) -> Any:
         """Return the rate at a progress from 0 to 1."""
-        # Where a step ends is compared as the same float everywhere: ceil(P steps) would round.
-        ends = ops.convert_to_tensor([(i + 1) / self.steps for i in range(self.steps - 1)], "float32")
+        # The original compared P in float32 with an end in float64; with the end rounded down it is the same.
+        ends = ops.convert_to_tensor([_rounded_down((i + 1) / self.steps) for i in range(self.steps - 1)])
         done = ops.sum(ops.cast(ops.cast(progress, "float32") > ends, "float32"))
         return self.base * self.target_factor ** (-done / (self.steps - 1))
+
+
+def _rounded_down(value: float) -> np.float32:
+    """Return the largest float32 that is not above a number."""
+    nearest = np.float32(value)
+    return nearest if float(nearest) <= value else np.nextafter(nearest, np.float32(0))
