@@ -18,6 +18,7 @@ lint: .venv/dev
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.optimizers
 
 corpus-report: .venv/dev
 	$(BIN)/python -m benchmarks.corpus
