@@ -79,9 +79,10 @@ class Group:
 
     def __post_init__(self) -> None:
         """Check everything, and turn numbers into floats."""
+        label = "group" if self.name is None else f"group {self.name!r}"
+        self._set("variables", selectors(self.variables, label))
         _check_name(self, "decay", DECAYS)
         _check_name(self, "rule", RULES)
-        self._set("variables", selectors(self.variables, str(self)))
         if self.momentum is None:
             self._set("momentum", 0.9 if self.rule == "adam" else 0.0)
         if self.base_learning_rate is None:
@@ -97,8 +98,8 @@ class Group:
         object.__setattr__(self, field, value)
 
     def __str__(self) -> str:
-        """Return what messages call it."""
-        return "group" if self.name is None else f"group {self.name!r}"
+        """Return what messages call it: its name, else what it takes."""
+        return f"group {self.name or ', '.join(map(title, self.variables))!r}"
 
     @property
     def scheduled(self) -> bool:
