@@ -149,7 +149,8 @@ def _train(network: Network, scale: float) -> Iterator[str]:
             yield f"the gradient of {variable.path} is not finite"
         elif id(variable) in reached and (gradient is None or not np.any(gradient.numpy())):
             yield f"no gradient reaches {variable.path}"
-    built.optimizer.apply(gradients, variables)
+    pairs = zip(gradients, variables, strict=True)
+    built.optimizer.apply([tf.zeros_like(v.value) if g is None else g for g, v in pairs], variables)
     for variable in built.model.trainable_variables:
         if not np.isfinite(variable.numpy()).all():
             yield f"{variable.path} is not finite after an update"

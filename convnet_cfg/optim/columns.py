@@ -11,7 +11,7 @@ from keras import ops
 from convnet_cfg.optim.groups import Group
 from convnet_cfg.optim.rules import DECAYS, RULES, Numbers, Settings
 
-__all__ = ["numbers_of"]
+__all__ = ["is_active", "numbers_of"]
 
 
 def numbers_of(now: Settings, groups: Sequence[Group], dtype: str) -> list[Numbers]:
@@ -23,9 +23,15 @@ def numbers_of(now: Settings, groups: Sequence[Group], dtype: str) -> list[Numbe
     ]
 
 
+def is_active(rate: Any) -> Any:
+    """Return whether a rate does not freeze. One that is no number does not: it shows in the weights."""
+    # Not `not rate <= 0`: TensorFlow makes that `rate > 0`.
+    return ops.logical_or(rate > 0, ops.isnan(rate))
+
+
 def _columns(now: Settings, groups: Sequence[Group], dtype: str) -> list[list[Any]]:
     """Return the fields of `Numbers`, each a list with a scalar for each group."""
-    active = now.learning_rate > 0
+    active = is_active(now.learning_rate)
     outside = np.array([group.rule == "adam" or group.rate_position == "outside" for group in groups])
     vectors = [
         ops.where(active, now.learning_rate, 0),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import reduce
-from numbers import Real
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import keras
 from keras import ops
 
-from convnet_cfg.optim.columns import numbers_of
+from convnet_cfg.optim.columns import is_active, numbers_of
 from convnet_cfg.optim.groups import NUMBERS, Group, named
 from convnet_cfg.optim.handles import GroupHandle, Groups
 from convnet_cfg.optim.rules import DECAYS, Numbers, Settings
@@ -30,8 +32,17 @@ T = TypeVar("T")
 if IN_TENSORFLOW:
     from convnet_cfg.optim import fused
 
-# Numbers are kept in double precision, so that each is rounded once; JAX has none unless it is told so.
-WIDE = "float32" if keras.backend.backend() == "jax" else "float64"
+
+def _widest() -> str:
+    """Return the type of numbers: double precision, so that each is rounded once, where there is any."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return "float32" if torch.backends.mps.is_available() else "float64"
+    return "float32" if keras.backend.backend() == "jax" else "float64"
+
+
+WIDE = _widest()
 
 
 def _outside_of_graph(read: Callable[[], T]) -> T:
@@ -50,9 +61,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     `learning_rate` is one factor over all groups, 1.0 at first: e = learning_rate * the group's. Keras'
     callbacks set it, and so keep the ratios of the groups.
 
-    A group is frozen while its e is zero or below: nothing of it changes, whatever its gradients are. For
-    others a gradient of None means G = 0: decay and momentum go on. Variables that are not handed to
-    `apply` are left alone, as in Keras.
+    A group is frozen while its e is zero or below: nothing of it changes, whatever its gradients are.
+    Variables that are not handed to `apply`, or have no gradient, are left alone, as in Keras.
     """
 
     def __init__(
@@ -82,10 +92,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """
         if keras_options.get("weight_decay") is not None:
             raise ValueError("weight_decay is a number of each group, not of the optimizer")
-        if isinstance(learning_rate, Real) and not isinstance(learning_rate, bool):
-            learning_rate = float(learning_rate)
-        super().__init__(learning_rate=learning_rate, name=name, **keras_options)
         by_name = named(groups)
+        super().__init__(learning_rate=_checked_factor(learning_rate), name=name, **keras_options)
         self.total_steps = _checked_total(total_steps, by_name)
         self.numbers: Mapping[str, Any] = MappingProxyType(
             {field: self._add_numbers(field, by_name.values()) for field in NUMBERS}
@@ -97,12 +105,24 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             }
         )
         self._slots: Mapping[Any, Slot] = MappingProxyType({})
+        self._made_at_first = len(self.variables)
 
     def _add_numbers(self, field: str, groups: Iterable[Group]) -> Any:
         values = [value if isinstance(value := getattr(group, field), float) else 0.0 for group in groups]
         variable = self.add_variable((len(values),), dtype=WIDE, name=f"group_{field}")
         variable.assign(values)
         return variable
+
+    @property
+    def learning_rate(self) -> Any:
+        """The factor over all groups: a variable, or what its schedule gives; finite and >= 0 when set."""
+        return super().learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, factor: Any) -> None:
+        if not callable(factor) and not isinstance(factor, Real):
+            factor = float(ops.convert_to_numpy(factor))
+        keras.optimizers.Optimizer.learning_rate.fset(self, _checked_factor(factor))
 
     @property
     def groups(self) -> Groups:
@@ -121,12 +141,15 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         groups = _outside_of_graph(lambda: {name: handle.as_group() for name, handle in self._groups.items()})
         shares = share_out(groups, variables)
         super().build(list(variables))
-        slots = {}
+        owners: dict[int, tuple[Any, int, Group]] = {}
         for index, (name, handle) in enumerate(self._groups.items()):
             handle._variables = shares[name]
-            for variable in handle.variables:
-                slots[self._var_key(variable)] = self._new_slot(variable, index, groups[name])
-        self._slots = MappingProxyType(slots)
+            owners |= {id(variable): (variable, index, groups[name]) for variable in shares[name]}
+        # In the order of the model, as in every optimizer of Keras; those that are not trained come last.
+        order = dict.fromkeys([*map(id, variables), *owners])
+        self._slots = MappingProxyType(
+            {self._var_key(owners[key][0]): self._new_slot(*owners[key]) for key in order}
+        )
 
     def _new_slot(self, variable: Any, index: int, group: Group) -> Slot:
         state = tuple(self._new_state(variable, name) for name in group.update_rule.slots)
@@ -144,9 +167,12 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return slot._replace(compiled=compiled)
 
     def _new_state(self, variable: Any, name: str) -> Any:
+        path = f"{variable.path.replace('/', '_')}_{name}"
         if name == "sums":
-            path = f"{variable.path.replace('/', '_')}_sums"
             return self.add_variable((2,), dtype=WIDE, initializer="zeros", name=path)
+        if name == "squares" and variable.dtype in ("float16", "bfloat16"):
+            # Squares of gradients are often too small for half precision, and so is Adam's epsilon.
+            return self.add_variable(variable.shape, dtype="float32", name=path)
         return self.add_variable_from_reference(variable, name)
 
     def gathering(self, variable: Any) -> Gathering | None:
@@ -170,36 +196,38 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             return self._slots[self._var_key(variable)]
         except KeyError:
             path = getattr(variable, "path", variable)
-            raise ValueError(f"{self.name} was not built with variable {path}") from None
+            raise ValueError(
+                f"{self.name} was not built with variable {path}; other variables need a new optimizer"
+            ) from None
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
         """Make one step.
 
         Args:
-            grads: gradients of the mean cost, one for each variable; None: see the class.
+            grads: gradients of the mean cost, one for each variable. As in Keras a variable whose gradient
+                is None is left alone, with a warning.
             trainable_variables: the variables; None: those of `build`, in that order.
 
         Raises:
             ValueError: as `build`; or a variable is unknown, or the numbers of gradients and
-                variables differ.
+                variables differ, or no variable has a gradient.
         """
         if trainable_variables is None:
             trainable_variables = self._trainable_variables
         elif not self.built:
             self.build(list(trainable_variables))
-        pairs = list(zip(grads, trainable_variables, strict=True))
-        for variable in trainable_variables:
+        for _, variable in zip(grads, trainable_variables, strict=True):
             self._slot(variable)
-        given = [ops.zeros_like(variable) if gradient is None else gradient for gradient, variable in pairs]
-        if self.global_clipnorm:
-            given = self._counted(given, trainable_variables)
+        given = self._counted(grads, trainable_variables) if self.global_clipnorm else list(grads)
         super().apply(given, list(trainable_variables))
 
     def _counted(self, gradients: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
         """Return gradients, those of frozen groups zero: they must not count in a norm over all groups."""
-        active = ops.unstack(self._settings().learning_rate > 0, len(self._groups))
+        active = ops.unstack(is_active(self._settings().learning_rate), len(self._groups))
         return [
-            ops.where(active[self._slot(variable).number], ops.convert_to_tensor(gradient), 0)
+            None
+            if gradient is None
+            else ops.where(active[self._slot(variable).number], ops.convert_to_tensor(gradient), 0)
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
 
@@ -248,7 +276,15 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         assert callable(schedule)
         if isinstance(schedule, ProgressSchedule):
             return schedule(ops.minimum(ops.cast(step, WIDE) / self.total_steps, 1.0))
-        return schedule(step)
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            return schedule(step)
+        try:
+            return schedule(ops.cast(step, WIDE))
+        except Exception as error:
+            raise TypeError(
+                f"{group}: learning_rate is a function that cannot compute with a tensor, the number of "
+                "steps made; write it with keras.ops"
+            ) from error
 
     def _settings(self) -> Settings:
         """Return e, m, d and e0 of all groups, vectors of double precision."""
@@ -307,12 +343,22 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         groups = [to_config(handle.as_group(), handle.variables, trained) for handle in self._groups.values()]
         return {**config, "groups": groups, "total_steps": self.total_steps}
 
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Set what was saved; of an optimizer saved before its first step these are the numbers alone."""
+        if self.built and len(store.keys()) == self._made_at_first:
+            for index, variable in enumerate(self.variables[: self._made_at_first]):
+                variable.assign(store[str(index)])
+        else:
+            super().load_own_variables(store)
+
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> GroupedOptimizer:
         """Return the optimizer of these arguments; its groups find their variables when it is built."""
-        with keras.saving.custom_object_scope(dict(custom_objects or {})):
+        # A scope without objects would hide those that the caller gave to Keras.
+        scope = keras.saving.custom_object_scope(dict(custom_objects)) if custom_objects else nullcontext()
+        with scope:
             rate = config["learning_rate"]
             if isinstance(rate, Mapping):
                 rate = keras.saving.deserialize_keras_object(rate)
@@ -324,11 +370,24 @@ def _half_square(now: Numbers, variable: Any) -> Any:
     return ops.where(now.active, now.weight_decay / 2, 0) * ops.sum(ops.square(variable))
 
 
+def _checked_factor(factor: Any) -> Any:
+    what = "learning_rate, the factor over all groups,"
+    if isinstance(factor, ProgressSchedule):
+        raise TypeError(f"{what} may be a schedule of Keras, not one of the progress")
+    if callable(factor):
+        return factor
+    if isinstance(factor, bool) or not isinstance(factor, Real):
+        raise TypeError(f"{what} must be a number, got {factor!r}")
+    if not (math.isfinite(factor) and float(factor) >= 0):
+        raise ValueError(f"{what} must be finite and >= 0, got {factor!r}")
+    return float(factor)
+
+
 def _checked_total(total_steps: int | None, groups: Mapping[str, Group]) -> int | None:
     if total_steps is not None:
-        if isinstance(total_steps, bool) or not isinstance(total_steps, int) or total_steps < 1:
+        if isinstance(total_steps, bool) or not isinstance(total_steps, Integral) or total_steps < 1:
             raise ValueError(f"total_steps must be an integer >= 1, got {total_steps!r}")
-        return total_steps
+        return int(total_steps)
     following = [name for name, group in groups.items() if isinstance(group.learning_rate, ProgressSchedule)]
     if following:
         raise ValueError(

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from numbers import Real
+from types import FunctionType
 from typing import Any
 
-from convnet_cfg.errors import did_you_mean, join_words
+from convnet_cfg.errors import did_you_mean, join_words, shorten
 from convnet_cfg.optim.rules import DECAYS, RULES, Decay, Rule
 from convnet_cfg.optim.selection import selectors, title
 
@@ -44,7 +45,8 @@ class Group:
         name: how messages and `GroupedOptimizer.groups` call it; None: the pattern, or the path of the
             layer or variable, if there is but one, else "group_" and its number.
         base_learning_rate: e0, the rate before any schedule; only `decoupled-schedule` uses it.
-            None: the learning rate, at the first step.
+            None: the learning rate, of a `ProgressSchedule` at the first step; other schedules, which may
+            begin with a warm-up, need it with that decay.
         period: gradients of so many steps are gathered, and their mean makes one update: one decay,
             one momentum (cuda-convnet2: updatePeriod).
         gathers_moves: what is gathered is e G, with the rate of each step, not G.
@@ -57,7 +59,7 @@ class Group:
         TypeError: a number is not a number (a bool is none), or `variables` is something else.
         ValueError: a number is not finite or out of its range, a name is unknown, there are no
             variables, or the formula of the decay divides by zero (`decoupled-matched` at momentum 1,
-            `decoupled-schedule` at base_learning_rate <= 0).
+            `decoupled-schedule` at base_learning_rate <= 0) or by what is not known.
     """
 
     variables: Any
@@ -86,6 +88,7 @@ class Group:
         if self.momentum is None:
             self._set("momentum", 0.9 if self.rule == "adam" else 0.0)
         if self.base_learning_rate is None:
+            _check_base_is_known(self)
             self._set("base_learning_rate", _first_rate(self) if self.scheduled else self.learning_rate)
         for field in (*NUMBERS, "second_momentum", "epsilon"):
             if not (field == "learning_rate" and self.scheduled):
@@ -99,7 +102,7 @@ class Group:
 
     def __str__(self) -> str:
         """Return what messages call it: its name, else what it takes."""
-        return f"group {self.name or ', '.join(map(title, self.variables))!r}"
+        return f"group {self.name or shorten(', '.join(map(title, self.variables)))!r}"
 
     @property
     def scheduled(self) -> bool:
@@ -124,11 +127,14 @@ class Group:
 
 def _first_rate(group: Group) -> object:
     rate: Any = group.learning_rate
-    first = rate(0)
     try:
+        first = rate(0.0 if isinstance(rate, FunctionType) else 0)
         return float(first)
-    except (TypeError, ValueError):
-        raise TypeError(f"{group}: learning_rate must give a number at step 0, got {first!r}") from None
+    except Exception as error:
+        raise TypeError(
+            f"{group}: learning_rate must be a number, a schedule, or a function that gives a number for the "
+            f"number of steps made; at step 0: {error}"
+        ) from None
 
 
 def _number(group: Group, field: str, value: object) -> float:
@@ -193,14 +199,28 @@ def _check_decay(group: Group) -> None:
         )
 
 
+def _check_base_is_known(group: Group) -> None:
+    needs_base = group.decay == "decoupled-schedule" and group.scheduled
+    if needs_base and not hasattr(group.learning_rate, "follows_progress"):
+        raise ValueError(
+            f"{group}: decay 'decoupled-schedule' divides by base_learning_rate, the rate without the "
+            "schedule; give it, for a schedule may begin with a warm-up"
+        )
+
+
 def named(groups: Iterable[Group]) -> dict[str, Group]:
     """Return the groups by name, inventing the names that are missing.
 
     Raises:
+        TypeError: it is not a list of groups.
         ValueError: there is no group, or two have the same name.
     """
     result: dict[str, Group] = {}
+    if isinstance(groups, Group) or not isinstance(groups, Iterable):
+        raise TypeError(f"groups must be a list of Groups, got {groups!r}")
     for number, group in enumerate(groups):
+        if not isinstance(group, Group):
+            raise TypeError(f"groups must be a list of Groups, got an item {group!r}")
         alone = title(group.variables[0]) if len(group.variables) == 1 else f"group_{number}"
         name = alone if group.name is None else group.name
         if name in result:

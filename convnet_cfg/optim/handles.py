@@ -119,7 +119,7 @@ class Groups(Mapping[str, GroupHandle]):
         for handle in self.values():
             if any(variable.path == name for variable in handle.variables):
                 return f"no group {name!r}: the variable of that path is in group {handle.name!r}"
-        return f"no group {name!r}{did_you_mean(name, self)}"
+        return f"no group {name!r}{did_you_mean(str(name), self)}"
 
     def __repr__(self) -> str:
         """Show the groups, one line each."""

@@ -154,10 +154,13 @@ def _adam(state: State, gradient: Any, now: Numbers) -> tuple[Any, State]:
     sums = sums + ops.cast(ops.stack([now.rest, second_rest]), sums.dtype) * (1 - sums)
     bias = ops.where(sums > 0, sums, 1)
     first = first + now.rest * (gradient - first)
-    second = second + second_rest * (gradient * gradient - second)
-    shrunk = ops.cast(bias[1] ** 0.5, first.dtype)
-    rate = now.step * ops.cast(bias[1] ** 0.5 / bias[0], first.dtype)
-    return -rate * first / (ops.sqrt(second) + now.epsilon * shrunk), (first, second, sums)
+    # S of weights of half precision is kept in single precision, so the rest is computed in it.
+    square = ops.square(ops.cast(gradient, second.dtype))
+    second = second + second_rest * (square - second)
+    shrunk = ops.cast(bias[1] ** 0.5, second.dtype)
+    rate = ops.cast(now.step, second.dtype) * ops.cast(bias[1] ** 0.5 / bias[0], second.dtype)
+    move = -rate * ops.cast(first, second.dtype) / (ops.sqrt(second) + now.epsilon * shrunk)
+    return ops.cast(move, first.dtype), (first, second, sums)
 
 
 def _sum_of_powers(momentum: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from convnet_cfg.optim.groups import Group
-from convnet_cfg.optim.selection import Located, title
+from convnet_cfg.optim.selection import Located, Saved, is_variable
 
 __all__ = ["from_config", "to_config"]
 
@@ -29,7 +29,6 @@ def to_config(group: Group, variables: Sequence[Any], trained: Sequence[Any]) ->
     """
     if group.velocity_mask is not None:
         raise ValueError(f"{group} has a velocity mask, and cannot be saved; save without the optimizer")
-    places = {id(variable): place for place, variable in enumerate(trained)}
     plain = {
         field.name: getattr(group, field.name)
         for field in fields(group)
@@ -40,28 +39,52 @@ def to_config(group: Group, variables: Sequence[Any], trained: Sequence[Any]) ->
         for name in KERAS_OBJECTS
         for value in [getattr(group, name)]
     }
-    chosen = [_selector_config(selector, places) for selector in variables or group.variables]
-    return {"variables": chosen, **plain, **objects}
+    saved = _saved(group, variables, trained)
+    located = [known._asdict() for known in saved.located]
+    return {"variables": located, "patterns": list(saved.patterns), **plain, **objects}
 
 
-def _selector_config(selector: Any, places: Mapping[int, int]) -> dict[str, Any]:
-    """Of a built optimizer it is a variable: a pattern need not match the paths of the loaded model."""
-    if isinstance(selector, str):
-        return {"pattern": selector}
-    if isinstance(selector, Located):
-        return {"path": selector.path, "place": selector.place}
-    return {"path": title(selector), "place": places.get(id(selector))}
+def _saved(group: Group, variables: Sequence[Any], trained: Sequence[Any]) -> Saved:
+    """Of a built optimizer these are variables: a pattern need not match the paths of the loaded model."""
+    if isinstance(group.variables[0], Saved) and not variables:
+        return group.variables[0]
+    patterns = tuple(selector for selector in group.variables if isinstance(selector, str))
+    if isinstance(group.variables[0], Saved):
+        patterns = group.variables[0].patterns
+    elif len(patterns) < len(group.variables):
+        patterns = ()
+    if not trained and not patterns:
+        return Saved(tuple(_located(variable, None) for variable in _expanded(group)), ())
+    places = {id(variable): place for place, variable in enumerate(trained)}
+    located = [_located(each, places[id(each)]) for each in variables if id(each) in places]
+    return Saved(tuple(located), patterns)
+
+
+def _expanded(group: Group) -> list[Any]:
+    """Return the variables that are selected before the optimizer is built, those of layers among them."""
+    found: list[Any] = []
+    for selector in group.variables:
+        if isinstance(selector, str) or not (is_variable(selector) or selector.built):
+            raise ValueError(
+                f"{group}: its variables are not known yet; build the optimizer before it is saved"
+            )
+        found += [selector] if is_variable(selector) else selector.trainable_variables
+    return found
+
+
+def _located(variable: Any, place: int | None) -> Located:
+    return Located(variable.path, tuple(variable.shape), place)
 
 
 def from_config(config: Mapping[str, Any]) -> Group:
     """Return the group that `to_config` wrote."""
-    chosen = [
-        part["pattern"] if "pattern" in part else Located(part["path"], part["place"])
-        for part in config["variables"]
-    ]
+    located = [Located(known["path"], tuple(known["shape"]), known["place"]) for known in config["variables"]]
+    chosen = Saved(tuple(located), tuple(config["patterns"]))
     objects = {
         name: keras.saving.deserialize_keras_object(value) if isinstance(value, Mapping) else value
         for name in KERAS_OBJECTS
         for value in [config[name]]
     }
-    return Group(chosen, **{**{k: v for k, v in config.items() if k != "variables"}, **objects})
+    return Group(
+        chosen, **{**{k: v for k, v in config.items() if k not in ("variables", "patterns")}, **objects}
+    )

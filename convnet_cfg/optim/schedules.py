@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
 import keras
@@ -24,6 +25,8 @@ class ProgressSchedule:
     `keras.saving.register_keras_serializable`.
     """
 
+    follows_progress = True
+
     def __call__(self, progress: Any) -> Any:
         """Return the rate at a progress from 0 to 1, a float or a scalar tensor."""
         raise NotImplementedError
@@ -38,6 +41,7 @@ class _Falling(ProgressSchedule):
         target_factor: how many times smaller the rate is at the end; above 0.
 
     Raises:
+        TypeError: a number is none.
         ValueError: a number is not finite, or the factor not above 0.
     """
 
@@ -47,6 +51,9 @@ class _Falling(ProgressSchedule):
     def __post_init__(self) -> None:
         """Check the numbers."""
         name = type(self).__name__
+        for field, value in {"base": self.base, "target_factor": self.target_factor}.items():
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise TypeError(f"{name}: {field} must be a number, got {value!r}")
         if not math.isfinite(self.base):
             raise ValueError(f"{name}: base must be finite, got {self.base!r}")
         if not (math.isfinite(self.target_factor) and self.target_factor > 0):

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convnet_cfg.errors import did_you_mean, join_words
+from convnet_cfg.errors import join_words
 
 if TYPE_CHECKING:
     from convnet_cfg.optim.groups import Group
 
-__all__ = ["Located", "matches", "selectors", "share_out", "title"]
+__all__ = ["Located", "Saved", "is_variable", "matches", "selectors", "share_out", "title"]
 
 
 class Located(NamedTuple):
-    """A variable of a saved model: its path, and its place among the variables to train, None if in none."""
+    """A variable of a saved optimizer, its place among those to train (None: it was not built yet)."""
 
     path: str
+    shape: tuple[int, ...]
     place: int | None
 
 
+class Saved(NamedTuple):
+    """What a group of a saved optimizer takes: its variables then, and its patterns if it had only these."""
+
+    located: tuple[Located, ...]
+    patterns: tuple[str, ...]
+
+
 def selectors(given: Any, group: str) -> tuple[Any, ...]:
-    """Return the patterns, layers, variables and `Located`s that a group takes.
+    """Return the patterns, layers and variables that a group takes, or the one `Saved`.
 
     Raises:
         TypeError: something is none of these.
         ValueError: there are none.
     """
-    alone = isinstance(given, str | Located) or _is_variable(given) or _is_layer(given)
+    alone = isinstance(given, str | Saved) or is_variable(given) or _is_layer(given)
     if not alone and not isinstance(given, Iterable):
         raise TypeError(f"{group}: {_wanted(given)}")
     found = (given,) if alone else tuple(given)
     if not found:
         raise ValueError(f"{group} has no variables")
     for item in found:
-        if not (isinstance(item, str | Located) or _is_variable(item) or _is_layer(item)):
+        if not (isinstance(item, str | Saved) or is_variable(item) or _is_layer(item)):
             raise TypeError(f"{group}: {_wanted(item)}")
     return found
 
@@ -44,7 +53,8 @@ def _wanted(item: object) -> str:
     return f"variables must be keras.Variables, layers or patterns over paths, got {item!r}"
 
 
-def _is_variable(item: Any) -> bool:
+def is_variable(item: Any) -> bool:
+    """Return whether something is a `keras.Variable`."""
     return hasattr(item, "path") and hasattr(item, "assign")
 
 
@@ -54,6 +64,8 @@ def _is_layer(item: Any) -> bool:
 
 def title(selector: Any) -> str:
     """Return a pattern, or the path of a layer or variable."""
+    if isinstance(selector, Saved):
+        return ", ".join(selector.patterns or [saved.path for saved in selector.located])
     return selector if isinstance(selector, str) else str(getattr(selector, "path", None) or selector.name)
 
 
@@ -71,23 +83,36 @@ def _is_same(path: str, saved: str) -> bool:
     return path == saved or path.endswith(f"/{saved}") or saved.endswith(f"/{path}")
 
 
+def _nearest(pattern: str, paths: Iterable[str]) -> str:
+    """Return " (nearest: 'x')", the path with the end most like a pattern; "" if there is none."""
+    bare = pattern.replace("*", "").strip("/")
+
+    def likeness(path: str) -> float:
+        return max(SequenceMatcher(None, bare, path[start:]).ratio() for start in _starts(path))
+
+    nearest = max(paths, key=likeness, default=None)
+    return "" if nearest is None else f" (nearest: {nearest!r})"
+
+
 class _Sharing:
     """Sees to it that each variable to train is in exactly one group, and collects what is wrong."""
 
-    def __init__(self, trained: Sequence[Any]) -> None:
+    def __init__(self, groups: Mapping[str, Group], trained: Sequence[Any]) -> None:
         self.trained = trained
         self.trained_ids = {id(variable) for variable in trained}
         self.by_id = {id(variable): variable for variable in trained}
         self.owners: dict[int, list[str]] = {}
         self.unmatched: list[str] = []
         self.strangers: dict[int, str] = {}
+        self.saved_model_is_here = _is_that_of(groups, trained)
 
     def take(self, name: str, group: Group) -> tuple[Any, ...]:
         """Return the variables of a group; each once, also if it is selected twice."""
         taken: dict[int, Any] = {}
         for selector in group.variables:
-            found = self._select(selector, name)
-            taken |= {id(variable): variable for variable in found}
+            taken |= {id(variable): variable for variable in self._select(selector, name)}
+        if not taken and not any(isinstance(selector, str | Saved) for selector in group.variables):
+            self._report_empty(group, name)
         for key, variable in taken.items():
             self.by_id.setdefault(key, variable)
             self.owners.setdefault(key, []).append(name)
@@ -95,35 +120,40 @@ class _Sharing:
                 self.strangers.setdefault(key, f"{variable.path} ({name})")
         return tuple(taken.values())
 
-    def _select(self, selector: Any, name: str) -> list[Any]:
-        if isinstance(selector, Located):
-            return self._find(selector, name)
-        if isinstance(selector, str):
-            found = [variable for variable in self.trained if matches(variable.path, selector)]
-            if not found:
-                ends = [
-                    variable.path[start:] for variable in self.trained for start in _starts(variable.path)
-                ]
-                self.unmatched.append(f"{selector!r} ({name}){did_you_mean(selector, ends)}")
-            return found
-        if _is_variable(selector):
-            return [selector]
-        found = list(selector.trainable_variables)
-        if not found and not selector.variables:
-            self.unmatched.append(f"layer {selector.name} ({name}), which has no variables (yet)")
-        return found
+    def _report_empty(self, group: Group, name: str) -> None:
+        """Report layers none of which has variables; those of frozen layers need not be trained."""
+        if not any(layer.variables for layer in group.variables):
+            layers = join_words([title(layer) for layer in group.variables], "and")
+            self.unmatched.append(f"{layers} ({name}), without variables (yet)")
 
-    def _find(self, saved: Located, name: str) -> list[Any]:
-        if saved.place is None:
-            return []
-        found = [variable for variable in self.trained if _is_same(variable.path, saved.path)]
-        if saved.place < len(self.trained) and any(
-            variable is self.trained[saved.place] for variable in found
-        ):
-            return [self.trained[saved.place]]
-        if len(found) != 1:
-            self.unmatched.append(f"variable {saved.path} ({name})")
-            return []
+    def _select(self, selector: Any, name: str) -> list[Any]:
+        if isinstance(selector, Saved):
+            return self._find_saved(selector, name)
+        if isinstance(selector, str):
+            found = self._match(selector)
+            if not found:
+                nearest = _nearest(selector, (variable.path for variable in self.trained))
+                self.unmatched.append(f"{selector!r} ({name}){nearest}")
+            return found
+        return [selector] if is_variable(selector) else list(selector.trainable_variables)
+
+    def _match(self, pattern: str) -> list[Any]:
+        return [variable for variable in self.trained if matches(variable.path, pattern)]
+
+    def _find_saved(self, saved: Saved, name: str) -> list[Any]:
+        """Find variables by their places; in another model by patterns, which may find none, or by paths."""
+        if self.saved_model_is_here:
+            return [self.trained[known.place] for known in saved.located if known.place is not None]
+        found = [variable for pattern in saved.patterns for variable in self._match(pattern)]
+        if not saved.patterns:
+            found = [
+                variable
+                for known in saved.located
+                for variable in self.trained
+                if _is_same(variable.path, known.path) and tuple(variable.shape) == known.shape
+            ]
+        if not found and not (saved.patterns and saved.located):
+            self.unmatched.append(f"{title(saved)} ({name})")
         return found
 
     def faults(self) -> list[str]:
@@ -145,6 +175,14 @@ class _Sharing:
         return [f"  {what}: {', '.join(paths)}" for what, paths in kinds.items() if paths]
 
 
+def _is_that_of(groups: Mapping[str, Group], trained: Sequence[Any]) -> bool:
+    """Return whether these are the variables of a saved optimizer: as many, of these shapes, in order."""
+    selectors = [selector for group in groups.values() for selector in group.variables]
+    known = [known for saved in selectors if isinstance(saved, Saved) for known in saved.located]
+    shapes = {known.place: known.shape for known in known if known.place is not None}
+    return shapes == {place: tuple(variable.shape) for place, variable in enumerate(trained)}
+
+
 def share_out(groups: Mapping[str, Group], trained: Sequence[Any]) -> dict[str, tuple[Any, ...]]:
     """Return the variables of each group; every variable to train is in exactly one.
 
@@ -155,7 +193,7 @@ def share_out(groups: Mapping[str, Group], trained: Sequence[Any]) -> dict[str, 
         ValueError: one error that lists the variables in no group and in several, and what a group
             names that is not there.
     """
-    sharing = _Sharing(trained)
+    sharing = _Sharing(groups, trained)
     shares = {name: sharing.take(name, group) for name, group in groups.items()}
     if lines := sharing.faults():
         raise ValueError("\n".join(["each variable to train must be in exactly one group", *lines]))

@@ -141,7 +141,11 @@ class Passes:
         assert optimizer is not None
 
         def update() -> Any:
-            means = [gradient / cases if gradient is not None else None for gradient in gradients]
+            # What no cost depends on has a gradient of zero: its decay and momentum go on.
+            means = [
+                tf.zeros(variable.shape, variable.dtype) if gradient is None else gradient / cases
+                for gradient, variable in zip(gradients, variables, strict=True)
+            ]
             optimizer.apply(means, variables)
             return tf.constant(True)
 

@@ -129,8 +129,8 @@ class Steps:
             sums = [cost_sums(cost, outputs) for cost in built.costs]
             mean = objective(built.costs, sums) / tf.cast(divisor, sums[0].dtype)
         values = [variable.value for variable in variables]
-        none = tf.UnconnectedGradients.NONE if built.strategy is None else tf.UnconnectedGradients.ZERO
-        return sums, tape.gradient(mean, values, unconnected_gradients=none)
+        # What no cost depends on has a gradient of zero: its decay and momentum go on.
+        return sums, tape.gradient(mean, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     def _with_penalty(self, sums: list[Any], cases: Any) -> Totals:
         """Return the sums, the penalty of decay `l2` added to the first cost of each case."""

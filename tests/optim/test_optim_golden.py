@@ -61,7 +61,10 @@ def test_rate_zero_with_velocity(prefix):
     for w in variables:
         optimizer.velocity(w).assign(trace[f"step0_{velocity_name(w.name)}"])
     for step in range(3):
-        given = [None if g is None else tf.constant(g, tf.float32) for g in gradients(trace, step)]
+        given = [
+            tf.zeros(w.shape) if g is None else tf.constant(g, tf.float32)
+            for g, w in zip(gradients(trace, step), variables, strict=True)
+        ]
         optimizer.apply(given, variables)
         for w in variables:
             velocity = optimizer.velocity(w).numpy()

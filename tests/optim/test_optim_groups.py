@@ -159,7 +159,7 @@ def test_twice_in_the_same_group_is_once():
 def test_apply_checks_the_cover_too():
     a, b = weights("a", "b")
     with pytest.raises(ValueError, match="in no group: b"):
-        GroupedOptimizer([Group([a], learning_rate=0.1)]).apply([None, None], [a, b])
+        GroupedOptimizer([Group([a], learning_rate=0.1)]).apply([np.ones(2), np.ones(2)], [a, b])
 
 
 def test_variables_of_frozen_groups_need_not_be_handed_over():
@@ -169,5 +169,5 @@ def test_variables_of_frozen_groups_need_not_be_handed_over():
     assert optimizer.active == (True, False)
     assert optimizer.active_variables == [a]
     assert optimizer.velocity(b).shape == (2,)
-    optimizer.apply([None])
+    optimizer.apply([np.ones(2)])
     assert optimizer.iterations.numpy() == 1

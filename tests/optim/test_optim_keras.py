@@ -1,8 +1,6 @@
 """The optimizer with what Keras does around one: fit, saving, clipping, accumulation, averages, callbacks."""
 
 import json
-import subprocess
-import sys
 import zipfile
 
 import keras
@@ -118,7 +116,8 @@ def test_a_saved_model_names_its_groups(tmp_path):
     config = json.loads(zipfile.ZipFile(tmp_path / "model.keras").read("config.json"))
     groups = config["compile_config"]["optimizer"]["config"]["groups"]
     biases = [("conv1", 1), ("fc1", 3), ("fc2", 5)]
-    assert [group["variables"] for group in groups] == [
+    located = [[{"path": v["path"], "place": v["place"]} for v in group["variables"]] for group in groups]
+    assert located == [
         [{"path": f"{model.name}/conv1/kernel", "place": 0}],
         [{"path": f"{model.name}/{layer}/bias", "place": place} for layer, place in biases],
         [{"path": f"{model.name}/fc1/kernel", "place": 2}],
@@ -151,11 +150,15 @@ def test_variables_of_the_same_path_are_told_apart_by_their_place(tmp_path):
 def test_a_model_of_other_layers_is_refused_when_it_is_loaded():
     model = compiled()
     fit(model)
-    other = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, name="conv9")])
+    other = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, name="other")])
     optimizer = GroupedOptimizer.from_config(model.optimizer.get_config())
-    with pytest.raises(ValueError, match="found by nothing: variable .*/conv1/kernel ") as error:
+    with pytest.raises(ValueError, match="exactly one group") as error:
         optimizer.build(other.trainable_variables)
-    assert str(error.value).count("variable sequential") == 6
+    fc1 = model.get_layer("fc1").kernel.path
+    assert str(error.value).splitlines()[1:] == [
+        f"  in no group: {other.trainable_variables[0].path}",
+        f"  found by nothing: {fc1} ({fc1})",
+    ]
 
 
 def test_a_velocity_mask_cannot_be_saved():
@@ -358,47 +361,3 @@ def test_progress_needs_a_length():
         GroupedOptimizer(groups)
     with pytest.raises(ValueError, match="total_steps must be an integer >= 1, got 0"):
         GroupedOptimizer(groups, total_steps=0)
-
-
-REPLICAS = """
-import keras, numpy as np, tensorflow as tf
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
-from convnet_cfg.optim import Group, GroupedOptimizer
-
-def train(strategy, **options):
-    with strategy.scope():
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "tanh", name="a"),
-                                  keras.layers.Dense(1, name="b")])
-        groups = [
-            Group("a/kernel", learning_rate=0.05, momentum=0.9, weight_decay=0.01),
-            Group("b/kernel", learning_rate=0.01, rule="adam", decay="decoupled-lr", weight_decay=0.1),
-            Group("bias", learning_rate=0.1, momentum=0.5, rule="nesterov", rate_position="outside"),
-        ]
-        model.set_weights(START)
-        model.compile(GroupedOptimizer(groups, **options), "mse")
-    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
-    model.fit(x, x[:, :1], batch_size=16, epochs=3, shuffle=False, verbose=0)
-    return [v.numpy() for v in model.trainable_variables + model.optimizer.variables]
-
-rng = np.random.default_rng(1)
-START = [rng.normal(size=shape).astype("float32") for shape in ((4, 8), (8,), (8, 1), (1,))]
-
-for options in ({}, {"use_ema": True}):
-    alone = train(tf.distribute.get_strategy(), **options)
-    both = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), **options)
-    assert len(alone) == len(both)
-    for a, b in zip(alone, both):
-        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
-print("same")
-"""
-
-
-@pytest.mark.slow
-def test_two_mirrored_replicas_are_one_program():
-    done = subprocess.run(
-        [sys.executable, "-c", REPLICAS], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.stdout.strip().endswith("same"), done.stderr[-3000:]
