@@ -61,9 +61,7 @@ def _print_options(checkpoint: Checkpoint) -> None:
     given = [option for option in options if option.given]
     rows = [(f"--{_cell(option.letter)}", _shown(option.value)) for option in given]
     if rows:
-        print_table(
-            f"Options given ({len(options) - len(given)} others)", ["option", "value"], rows, right=()
-        )
+        print_table(f"Options given (of {len(options)})", ["option", "value"], rows, right=())
 
 
 def _print_layers(layers: Sequence[Layer]) -> None:

@@ -13,12 +13,13 @@ from typing import IO, Any
 from convnet_cfg.data.unpickling import MAXIMUM_BYTES, Reader, Refused
 from convnet_cfg.errors import DataError
 
-MAXIMUM_RATIO = 50
+MAXIMUM_RATIO = 20
 """How many times its size a compressed file may unpack to; weights and images shrink to a fifth at best."""
 
 FREE_BYTES = 64 << 20
 """What a compressed file of any size may unpack to."""
 
+_PIECE = 1 << 22
 _READ_ONLY = "only arrays, strings, numbers and containers are read"
 
 
@@ -83,28 +84,39 @@ def container_of(path: Path) -> str:
 
 def _decompressed(path: Path) -> bytes:
     container = container_of(path)
-    if container == "gzip":
-        with gzip.open(path) as stream:
-            return _read_limited(path, stream)
-    if container == "zip":
-        with zipfile.ZipFile(path) as archive, archive.open("data") as stream:
-            return _read_limited(path, stream)
-    if path.stat().st_size > MAXIMUM_BYTES:
-        raise _too_large(path)
-    return path.read_bytes()
+    with path.open("rb") as file:
+        if container == "gzip":
+            with gzip.GzipFile(fileobj=file) as stream:
+                return _read_limited(path, stream, file)
+        if container == "zip":
+            with zipfile.ZipFile(file) as archive:
+                return _read_member(path, archive, file)
+        if path.stat().st_size > MAXIMUM_BYTES:
+            raise _too_large(path)
+        return file.read()
 
 
-def _read_limited(path: Path, stream: IO[bytes] | gzip.GzipFile) -> bytes:
-    """Read to the end in pieces, so that a small file which unpacks to a huge one stops early."""
+def _read_member(path: Path, archive: zipfile.ZipFile, file: IO[bytes]) -> bytes:
+    """Read the member `data`; Python unpacks other methods than deflate without a limit."""
+    member = archive.getinfo("data")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(
+            f"{path}: is a zip archive not compressed with deflate, but method {member.compress_type}"
+        )
+    with archive.open(member) as stream:
+        return _read_limited(path, stream, file)
+
+
+def _read_limited(path: Path, stream: IO[bytes] | gzip.GzipFile, file: IO[bytes]) -> bytes:
+    """Read to the end in pieces, so that a part of `file` which unpacks to a huge one stops early."""
     pieces, size = [], 0
-    packed = path.stat().st_size
-    while piece := stream.read(1 << 24):
+    while piece := stream.read(_PIECE):
         pieces.append(piece)
         size += len(piece)
         if size > MAXIMUM_BYTES:
             raise _too_large(path)
-        if size > max(FREE_BYTES, MAXIMUM_RATIO * packed):
-            raise DataError(f"{path}: unpacks to more than {MAXIMUM_RATIO} times its {packed:,} bytes")
+        if size > max(FREE_BYTES, MAXIMUM_RATIO * file.tell()):
+            raise DataError(f"{path}: unpacks to more than {MAXIMUM_RATIO} times its size")
     return b"".join(pieces)
 
 

@@ -27,7 +27,7 @@ MAXIMUM_MARKS = 200
 MAXIMUM_STEPS = 12_000_000
 """What a pickle may take to build; an instruction counts 1, one that takes memory `_COSTLY` times as much."""
 
-_COSTLY = 4
+_COSTLY = 6
 _DTYPE_CODE = re.compile(r"[biufcSU]\d{,9}")
 
 

@@ -36,6 +36,11 @@ class Statistics:
 
 def statistics(array: Array) -> Statistics:
     """Return least, greatest and mean value and the standard deviation, computed in double precision."""
+    with np.errstate(all="ignore"):  # values of a damaged file can be anything
+        return _statistics(array)
+
+
+def _statistics(array: Array) -> Statistics:
     count = sum(part.size for part in _finite(array))
     not_finite = array.data.size - count
     if not count:
@@ -61,6 +66,7 @@ def _finite(array: Array) -> Iterator[np.ndarray]:
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return everything but the arrays' values, as JSON has it; a number that JSON lacks is text."""
+    places = owners(checkpoint.layers)
     return {
         "path": str(checkpoint.path),
         "container": checkpoint.container,
@@ -68,7 +74,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "epoch": checkpoint.epoch,
         "batch": checkpoint.batch,
         "options": {name: _option(option) for name, option in checkpoint.options.items()},
-        "layers": [_layer(layer, owners(checkpoint.layers)) for layer in checkpoint.layers],
+        "layers": [_layer(layer, places) for layer in checkpoint.layers],
         "outputs_are_means": checkpoint.outputs_are_means,
         "histories": {
             name: [_outputs(entry) for entry in entries] for name, entries in checkpoint.histories.items()

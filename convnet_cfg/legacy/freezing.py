@@ -15,8 +15,8 @@ from convnet_cfg.legacy.values import Array, Expression, OptionParser, Value
 MAXIMUM_DEPTH = 20
 """How deep lists and dictionaries of a field may stand in each other."""
 
-MAXIMUM_VALUES = 10_000_000
-"""How many values a checkpoint may have where everything is written out."""
+MAXIMUM_REPEATED = 200_000
+"""How many values there may be in lists and dictionaries that the file holds once and mentions again."""
 
 LARGEST_INTEGER = 1 << 63
 
@@ -24,14 +24,15 @@ LARGEST_INTEGER = 1 << 63
 class Freezer:
     """Turns values of one file into frozen ones.
 
-    `layer_names` are those of the dictionaries of layers, by identity. A list that the file holds many times
-    counts as often as it is there, so a short file cannot describe an endless one.
+    `layer_names` are those of the dictionaries of layers, by identity. Lists that the file mentions again are
+    counted, since with them a short file can describe an endless one.
     """
 
     def __init__(self, layer_names: Mapping[int, str]) -> None:
         self._layer_names = layer_names
         self._arrays: dict[int, Array] = {}
-        self._left = MAXIMUM_VALUES
+        self._seen: set[int] = set()
+        self._left = MAXIMUM_REPEATED
 
     def freeze(self, value: object, where: str, depth: int = 0) -> Value:
         """Return the frozen value; `where` says in an error what it is.
@@ -39,19 +40,21 @@ class Freezer:
         Raises:
             CheckpointError: it is of a kind that no checkpoint has, too deep, or there are too many.
         """
-        self._left -= 1
-        if self._left < 0:
-            raise CheckpointError(f"holds more than {MAXIMUM_VALUES:,} values")
         if depth > MAXIMUM_DEPTH:
             raise CheckpointError(f"{where} is nested more than {MAXIMUM_DEPTH} levels deep")
         if id(value) in self._layer_names:
             return self._layer_names[id(value)]
-        for kind, freeze in _FREEZERS.items():
-            if isinstance(value, kind):
-                return freeze(self, value, where, depth)
-        raise CheckpointError(
-            f"{where} is a {type(value).__name__}: expected numbers, text, arrays, lists and dictionaries"
-        )
+        kind = np.generic if isinstance(value, np.generic) else type(value)
+        if kind not in _FREEZERS:
+            raise CheckpointError(f"{where} is {described(value)}: expected numbers, text, arrays, lists")
+        return _FREEZERS[kind](self, value, where, depth)
+
+    def _count(self, value: list[Any] | tuple[Any, ...] | dict[Any, Any], where: str) -> None:
+        if id(value) in self._seen:
+            self._left -= 1 + len(value)
+            if self._left < 0:
+                raise CheckpointError(f"{where} holds the same lists more than {MAXIMUM_REPEATED:,} times")
+        self._seen.add(id(value))
 
     def _integer(self, value: int, where: str, _depth: int) -> Value:
         if abs(value) >= LARGEST_INTEGER:
@@ -68,9 +71,11 @@ class Freezer:
         return self._arrays[id(value)]
 
     def _items(self, value: list[Any] | tuple[Any, ...], where: str, depth: int) -> Value:
+        self._count(value, where)
         return tuple(self.freeze(item, where, depth + 1) for item in value)
 
     def _mapping(self, value: dict[Any, Any], where: str, depth: int) -> Value:
+        self._count(value, where)
         return MappingProxyType(
             {str(text_of(key)): self.freeze(item, where, depth + 1) for key, item in value.items()}
         )
@@ -128,7 +133,16 @@ def described(value: object) -> str:
         return repr(shorten(value))
     if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST_INTEGER):
         return repr(value)
-    return f"a {type(value).__name__}"
+    return _WORDS.get(type(value)) or f"a {type(value).__name__}"
+
+
+_WORDS = {
+    int: "an integer of more than 64 bits",
+    dict: "a dictionary",
+    PickledArray: "an array",
+    PickledClass: "a class",
+    PickledObject: "an object",
+}
 
 
 def _class_name(value: object, where: str) -> str:
