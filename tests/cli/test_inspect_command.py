@@ -9,6 +9,8 @@ import pytest
 from old_pickles import FOLDER as STORED
 from old_pickles import content, dumps, layers
 
+ROOT = STORED.parents[2]
+
 
 def test_what_is_printed(convnet):
     lines = convnet("inspect", STORED / "v1").stdout.splitlines()
@@ -118,3 +120,10 @@ def test_nothing_heavy_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].strip() == "heavy:"
+
+
+def test_the_page_shows_what_is_printed(convnet, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "checkpoints.md").read_text()
+    _, shown = page.split("$ convnet inspect tests/legacy/checkpoints/v1\n")
+    assert shown.split("```")[0].rstrip() == convnet("inspect", "tests/legacy/checkpoints/v1").stdout.rstrip()
