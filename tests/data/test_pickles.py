@@ -13,8 +13,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from convnet_cfg.data import pickles
+from convnet_cfg.data import pickles, unpickling
 from convnet_cfg.data.pickles import load_pickle
+from convnet_cfg.data.unpickling import PickledClass
 from convnet_cfg.errors import DataError
 
 ONLY = "only arrays, strings, numbers and containers are read"
@@ -108,13 +109,13 @@ def test_memory_is_given_back_at_once(dump, monkeypatch):
     """A reader in a reference cycle would keep copies of a batch until the next collection."""
     readers = weakref.WeakSet()
 
-    class Reader(pickles._Reader):
+    class Reader(pickles.Reader):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             readers.add(self)
 
     path = dump("array", {"data": np.arange(9), "raw": b"abc"})
-    monkeypatch.setattr(pickles, "_Reader", Reader)
+    monkeypatch.setattr(pickles, "Reader", Reader)
     gc.disable()
     try:
         load_pickle(path)
@@ -266,24 +267,65 @@ def test_too_large(monkeypatch, refused):
         assert refused(stored) == "holds more than 0.000976562 GiB"
 
 
-class Option:
-    """An inert stand-in, as for a class of an old checkpoint."""
-
-
 # Python 2's way to write an instance of an old-style class with one attribute
 OLD_INSTANCE = b"(ioptions\nOption\np1\n(dp2\nS'name'\np3\nI7\nsb."
 
 
-def test_further_names_get_stand_ins(tmp_path):
+def test_classes_that_may_be_mentioned(tmp_path):
     (tmp_path / "checkpoint").write_bytes(OLD_INSTANCE)
-    loaded = load_pickle(tmp_path / "checkpoint", {"options Option": Option})
-    assert isinstance(loaded, Option)
-    assert loaded.name == 7
+    loaded = load_pickle(tmp_path / "checkpoint", ["options Option"])
+    assert loaded.cls == PickledClass("options", "Option")
+    assert loaded.attributes == {"name": 7}
     with pytest.raises(DataError, match="it asks for options.Option;"):
         load_pickle(tmp_path / "checkpoint")
 
 
-def test_a_stand_in_is_not_changed(tmp_path):
+def test_a_class_cannot_be_changed(tmp_path):
     (tmp_path / "checkpoint").write_bytes(b"coptions\nOption\nN}X\x04\x00\x00\x00nameK\x01s\x86b.")
-    assert load_pickle(tmp_path / "checkpoint", {"options Option": Option}).name == 1
-    assert not hasattr(Option, "name")
+    with pytest.raises(DataError, match="refused: it asks for a change to a class;"):
+        load_pickle(tmp_path / "checkpoint", ["options Option"])
+
+
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [
+        (b"\x80\x02P1\n.", "the pickle instruction PERSID"),
+        (b"\x80\x02\x82\x01.", "the pickle instruction EXT1"),
+        (b"\x80\x04\x8f.", "the pickle instruction EMPTY_SET"),
+        (b"(" * 300 + b"t" * 300 + b".", "more than 200 levels of nesting"),
+        (b"}))" + b"s.", "a dictionary whose keys are not strings or numbers"),
+        (b"N)R.", "a call of a NoneType"),
+        (b"NNa.", "an item of a NoneType"),
+        (b"NN}s.", "an item of a NoneType"),
+        (b"]}b.", "a change to a list"),
+    ],
+)
+def test_what_no_data_need_is_refused(refused, data, asked):
+    assert refused(data) == f"refused: it asks for {asked}; {ONLY}"
+
+
+def test_steps_are_counted(refused, monkeypatch):
+    monkeypatch.setattr(unpickling, "MAXIMUM_STEPS", 1000)
+    assert refused(b"]" * 170 + b".") == f"refused: it asks for more steps than any data take; {ONLY}"
+    assert refused(b"N" * 1100 + b".") == f"refused: it asks for more steps than any data take; {ONLY}"
+
+
+def test_the_same_items_many_times_are_counted(refused):
+    pairs = b"(" + b"U\x01aN\x86" * 40_000 + b"tq\x01"
+    again = b"ccollections\nOrderedDict\nh\x01\x85R0"
+    assert refused(pairs + again * 100 + b".") == (
+        f"refused: it asks for more memory than its size explains; {ONLY}"
+    )
+
+
+def test_what_is_compressed_too_well(refused):
+    data = pickle.dumps(bytes(80 << 20), 3)
+    packed = gzip.compress(data)
+    assert refused(packed) == "unpacks to more than 20 times its size"
+
+
+def test_a_zip_archive_is_compressed_with_deflate(tmp_path, refused):
+    with zipfile.ZipFile(tmp_path / "other", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("data", pickle.dumps([1], 2))
+    message = "is a zip archive not compressed with deflate, but method 12"
+    assert refused((tmp_path / "other").read_bytes()) == message
