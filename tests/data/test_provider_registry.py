@@ -23,6 +23,8 @@ LIST = """
   cifar-cropped    the same in crops: random ones and flips to train, the centre or 10 views to test
   image            batches of JPEG strings: random crops and flips to train, the centre or 10 views to test
   digits           scikit-learn's 8 x 8 digits: batches 1-3 to train, 4 to test; needs no data path
+  ring             16 shapes in 12 positions on a ring of pixels: batch 1 to train, 2 to test; \
+needs no data path
   dummy-cn-n       512 random cases of n values, labels 0 to 9; needs no data path
   dummy-labeled-n  7 random cases of n values, always the same; needs no data path
   module.Class     a DataProvider class of your own"""
