@@ -56,7 +56,12 @@ def _saved(group: Group, variables: Sequence[Any], trained: Sequence[Any]) -> Sa
     if not trained and not patterns:
         return Saved(tuple(_located(variable, None) for variable in _expanded(group)), ())
     places = {id(variable): place for place, variable in enumerate(trained)}
-    located = [_located(each, places[id(each)]) for each in variables if id(each) in places]
+    # Layers that are frozen now may be trained when the model has been loaded.
+    layers = [selector for selector in group.variables if hasattr(selector, "trainable_variables")]
+    everything = {
+        id(each): each for each in (*variables, *(each for layer in layers for each in layer.variables))
+    }
+    located = [_located(each, places.get(key)) for key, each in everything.items()]
     return Saved(tuple(located), patterns)
 
 

@@ -16,7 +16,7 @@ __all__ = ["Located", "Saved", "is_variable", "matches", "selectors", "share_out
 
 
 class Located(NamedTuple):
-    """A variable of a saved optimizer, its place among those to train (None: it was not built yet)."""
+    """A variable of a saved optimizer, its place among those to train (None: not built, or not trained)."""
 
     path: str
     shape: tuple[int, ...]
@@ -104,7 +104,13 @@ class _Sharing:
         self.owners: dict[int, list[str]] = {}
         self.unmatched: list[str] = []
         self.strangers: dict[int, str] = {}
-        self.saved_model_is_here = _is_that_of(groups, trained)
+        saved = [each for group in groups.values() for each in group.variables if isinstance(each, Saved)]
+        places = {
+            known.place: known.shape for each in saved for known in each.located if known.place is not None
+        }
+        self.was_built = bool(places)
+        # As many variables as the saved optimizer trained, of the same shapes, in the same order.
+        self.is_same_model = places == {at: tuple(variable.shape) for at, variable in enumerate(trained)}
 
     def take(self, name: str, group: Group) -> tuple[Any, ...]:
         """Return the variables of a group; each once, also if it is selected twice."""
@@ -141,8 +147,11 @@ class _Sharing:
         return [variable for variable in self.trained if matches(variable.path, pattern)]
 
     def _find_saved(self, saved: Saved, name: str) -> list[Any]:
-        """Find variables by their places; in another model by patterns, which may find none, or by paths."""
-        if self.saved_model_is_here:
+        """Find variables by their places; if others are trained now, by patterns, or by paths.
+
+        Then a group of an optimizer that was built may find none: its layers may be frozen now.
+        """
+        if self.is_same_model:
             return [self.trained[known.place] for known in saved.located if known.place is not None]
         found = [variable for pattern in saved.patterns for variable in self._match(pattern)]
         if not saved.patterns:
@@ -152,7 +161,7 @@ class _Sharing:
                 for variable in self.trained
                 if _is_same(variable.path, known.path) and tuple(variable.shape) == known.shape
             ]
-        if not found and not (saved.patterns and saved.located):
+        if not (found or self.was_built):
             self.unmatched.append(f"{title(saved)} ({name})")
         return found
 
@@ -173,14 +182,6 @@ class _Sharing:
             ),
         }
         return [f"  {what}: {', '.join(paths)}" for what, paths in kinds.items() if paths]
-
-
-def _is_that_of(groups: Mapping[str, Group], trained: Sequence[Any]) -> bool:
-    """Return whether these are the variables of a saved optimizer: as many, of these shapes, in order."""
-    selectors = [selector for group in groups.values() for selector in group.variables]
-    known = [known for saved in selectors if isinstance(saved, Saved) for known in saved.located]
-    shapes = {known.place: known.shape for known in known if known.place is not None}
-    return shapes == {place: tuple(variable.shape) for place, variable in enumerate(trained)}
 
 
 def share_out(groups: Mapping[str, Group], trained: Sequence[Any]) -> dict[str, tuple[Any, ...]]:

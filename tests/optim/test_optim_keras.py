@@ -154,11 +154,7 @@ def test_a_model_of_other_layers_is_refused_when_it_is_loaded():
     optimizer = GroupedOptimizer.from_config(model.optimizer.get_config())
     with pytest.raises(ValueError, match="exactly one group") as error:
         optimizer.build(other.trainable_variables)
-    fc1 = model.get_layer("fc1").kernel.path
-    assert str(error.value).splitlines()[1:] == [
-        f"  in no group: {other.trainable_variables[0].path}",
-        f"  found by nothing: {fc1} ({fc1})",
-    ]
+    assert str(error.value).splitlines()[1:] == [f"  in no group: {other.trainable_variables[0].path}"]
 
 
 def test_a_velocity_mask_cannot_be_saved():

@@ -128,11 +128,18 @@ def test_another_process_goes_on(make, tmp_path):
     assert f"weights {[w.sum().item() for w in model.get_weights()]!r}" in ran.stdout, ran.stderr[-2000:]
 
 
+def by_named_layer(model):
+    return [
+        Group(layer, learning_rate=0.01, name=layer.name) for layer in (model.layers[0], model.layers[-1])
+    ]
+
+
+@pytest.mark.parametrize("groups", [by_pattern, by_named_layer])
 @pytest.mark.parametrize("first", [True, False], ids=["frozen after training", "thawed after training"])
-def test_layers_frozen_or_thawed_after_training_can_be_loaded(first, tmp_path):
+def test_layers_frozen_or_thawed_after_training_can_be_loaded(first, groups, tmp_path):
     model = flat()
     model.layers[0].trainable = first
-    model.compile(GroupedOptimizer(by_pattern(model)), "mse")
+    model.compile(GroupedOptimizer(groups(model)), "mse")
     fit(model)
     model.layers[0].trainable = not first
     model.save(tmp_path / "model.keras")
