@@ -310,7 +310,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Return the numbers of each group for this step, as scalars of the types of the variables."""
         groups = [handle._group for handle in self._groups.values()]
         dtypes = sorted({variable.dtype for variable in variables})
-        return {dtype: numbers_of(self._settings(), groups, dtype) for dtype in dtypes}
+        settings = self._settings()
+        return {dtype: numbers_of(settings, groups, dtype) for dtype in dtypes}
 
     def penalty(self) -> Any:
         """Return the sum of d/2 |W|^2 over the active groups with decay `l2`, a scalar tensor.
