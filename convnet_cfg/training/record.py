@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from convnet_cfg.errors import CheckpointError, UsageError
 from convnet_cfg.language import Network
@@ -33,14 +33,39 @@ TEST_OPTIONS = (
 )
 
 
+class DataForm(NamedTuple):
+    """What a data provider delivers: the shape of one case of each matrix, and the number of classes."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    classes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {"shapes": [list(shape) for shape in self.shapes], "classes": self.classes}
+
+    @classmethod
+    def from_json(cls, record: Any) -> DataForm:
+        """Return what `to_json` made.
+
+        Raises:
+            CheckpointError: it is something else.
+        """
+        try:
+            shapes = tuple(tuple(int(size) for size in shape) for shape in record["shapes"])
+            return cls(shapes, int(record["classes"]))
+        except (TypeError, KeyError, ValueError):
+            raise CheckpointError("run.json is damaged: it does not say the form of the data") from None
+
+
 def first_record(
     network: Network,
+    form: DataForm,
     options: Options,
     paths: tuple[Path, Path | None],
     contents: tuple[bytes, bytes],
     command: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the record of a run that begins with the two files.
+    """Return the record of a run that begins with the two files, on data of this form.
 
     `paths` are where they are; None for the parameter file says that a change of it is not the user's.
     """
@@ -56,6 +81,7 @@ def first_record(
         "dialect": network.dialect.name,
         "recognized_by": network.recognized_by,
         "deviations": list(network.deviations),
+        "data": form.to_json(),
         "options": options.to_json(),
         "files": {
             LAYERS: {"path": str(paths[0].resolve()), "sha256": sha256(layers)},

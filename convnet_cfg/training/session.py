@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from convnet_cfg.data import DataProvider
-from convnet_cfg.errors import CheckpointError, ConvnetError, DataError, DivergedError
+from convnet_cfg.errors import ConvnetError, DataError, DivergedError
 from convnet_cfg.model import BuiltNetwork
 from convnet_cfg.training.arrays import deliver_test, deliver_training
 from convnet_cfg.training.checkpoints import checkpoint_path, prune, write_checkpoint
@@ -27,14 +27,11 @@ from convnet_cfg.training.position import Position, batches_done, progress
 from convnet_cfg.training.rates import set_rates
 from convnet_cfg.training.reporting import column_names, reported
 from convnet_cfg.training.run_directory import LOG, TIMES, RunDirectory
+from convnet_cfg.training.state import restore_state, state_arrays, state_counters
 from convnet_cfg.training.steps import Part, Steps
 
 # The second word of a generator's seed: numbers for the crops and flips of training batches.
 AUGMENTATION = 3
-# The last words of the names of what is gathered for an update.
-GATHERED = ("gathered", "gathered_steps")
-# How the names of the states of dropout end.
-STATE = "/state"
 # Between two looks at the clock, the keyboard and the progress bar.
 SECONDS_PER_CALL = 0.5
 
@@ -277,7 +274,7 @@ class Session:
         now = self.position, self.test_is_due
         if self._saved == now:
             return
-        arrays = self._state_arrays()
+        arrays = state_arrays(self.built)
         if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
             raise DivergedError(
                 f"after batch {self.position}: {', '.join(bad)} has values that are not finite"
@@ -291,31 +288,10 @@ class Session:
     def restore(self, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]) -> None:
         """Take weights, velocities and counters from a checkpoint.
 
-        The parameter file may have given dropout to a layer since, or taken it away: a state that is not
-        there begins anew, and one without a layer is left.
-
         Raises:
             CheckpointError: the checkpoint is not of this network.
         """
-        variables = {
-            name: variable
-            for name, variable in self._state_variables().items()
-            if name in arrays or name not in self.built.dropouts
-        }
-        arrays = _as_gathered_now(arrays, variables)
-        there = {name for name in arrays if name in variables or not name.endswith(STATE)}
-        if there != set(variables):
-            missing, other = set(variables) - there, there - set(variables)
-            raise CheckpointError(
-                f"the checkpoint is not of this network: it lacks {sorted(missing)}, and has {sorted(other)}"
-            )
-        for name, variable in variables.items():
-            if tuple(variable.shape) != arrays[name].shape:
-                raise CheckpointError(
-                    f"the checkpoint is not of this network: {name} has shape {arrays[name].shape}, "
-                    f"expected {tuple(variable.shape)}"
-                )
-            variable.assign(arrays[name])
+        restore_state(self.built, arrays)
         self.position = Position(*counters["position"])
         self.tests = counters["tests"]
         self.test_is_due = counters["test_is_due"]
@@ -323,52 +299,15 @@ class Session:
         partial = counters["partial"]
         self.partial = [np.array(total) for total in partial] if partial is not None else None
 
-    def _state_variables(self) -> dict[str, Any]:
-        """Return everything that training changes, by the names of the checkpoint."""
-        optimizer = self.built.optimizer
-        assert optimizer is not None
-        weights = self.built.variables
-        velocities = {f"{name}/velocity": optimizer.velocity(weight) for name, weight in weights.items()}
-        return {**weights, **velocities, **self._gathered(), **self.built.dropouts}
-
-    def _gathered(self) -> dict[str, Any]:
-        """Return what is gathered of the gradients of several minibatches for one update."""
-        optimizer = self.built.optimizer
-        assert optimizer is not None
-        found = {name: optimizer.gathering(weight) for name, weight in self.built.variables.items()}
-        return {
-            f"{name}/{what}": part
-            for name, gathering in found.items()
-            if gathering is not None
-            for what, part in zip(GATHERED, (gathering.total, gathering.count), strict=True)
-        }
-
-    def _state_arrays(self) -> dict[str, np.ndarray]:
-        return {name: variable.numpy() for name, variable in self._state_variables().items()}
-
     def _state_counters(self) -> dict[str, Any]:
-        optimizer = self.built.optimizer
-        assert optimizer is not None
         return {
             "position": list(self.position),
             "tests": self.tests,
             "test_is_due": self.test_is_due,
             "partial": [total.tolist() for total in self.partial] if self.partial is not None else None,
             "log_size": self.run_directory.log_size(),
-            "connections": {name: list(chosen) for name, chosen in self.built.connections.items()},
-            "base_rates": {name: group.base_learning_rate for name, group in optimizer.groups.items()},
+            **state_counters(self.built),
         }
-
-
-def _as_gathered_now(arrays: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the arrays with nothing gathered for matrices whose period of updates is new or gone."""
-    kept = {name: array for name, array in arrays.items() if not _is_gathered(name)}
-    gathered = filter(_is_gathered, variables)
-    return {**kept, **{name: arrays.get(name, np.asarray(variables[name])) for name in gathered}}
-
-
-def _is_gathered(name: str) -> bool:
-    return name.rpartition("/")[2] in GATHERED
 
 
 def _next_per_call(done: int, seconds: float) -> int:

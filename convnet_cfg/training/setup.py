@@ -7,18 +7,18 @@ Each comes in two steps: `prepare` and `prepare_again` read and check everything
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convnet_cfg.data import DataProvider, directory_on_path, open_provider, working_directory_on_path
-from convnet_cfg.errors import CheckpointError, ConfigError, ConvnetError, Place, Problem, UsageError
+from convnet_cfg.data import DataProvider, directory_on_path
+from convnet_cfg.errors import CheckpointError
 from convnet_cfg.extend import load_extensions
-from convnet_cfg.language import Network, load_network, refused_decay, refused_functions
+from convnet_cfg.language import Network
+from convnet_cfg.training.building import build_network, form_of, open_checked_provider, read_network
 from convnet_cfg.training.checkpoints import (
     SUFFIX,
     checkpoint_path,
@@ -108,62 +108,12 @@ def prepare(layers: Path, params: Path, options: Options, *, training: bool = Tr
         DataError: data are missing or damaged.
     """
     load_extensions(options.extensions)
-    provider = _open_provider(options)
+    provider = open_checked_provider(options)
     if training:
         provider.check_range(options.train_range)
     provider.check_range(options.test_range)
-    network = load_network(
-        layers,
-        params,
-        data_dims=[prod(shape) for shape in provider.shapes],
-        classes=provider.num_classes,
-        reading=options.reading,
-    )
-    problems = [
-        *refused_functions(network, options.allowed_functions),
-        *refused_decay(network, options.decay),
-    ]
-    if not any(network.owned()):
-        problems.append(
-            Problem(Place(str(layers), 1), None, "no layer has weights: there is nothing to train")
-        )
-    if problems:
-        raise ConfigError(problems)
+    network = read_network(layers, params, form_of(provider), options)
     return Prepared(layers, params, network, provider, options)
-
-
-def _open_provider(options: Options) -> DataProvider:
-    name = options.data_provider
-    try:
-        provider = open_provider(name, options.data_path, **options.provider_options)
-    except ConvnetError:
-        raise
-    except Exception as error:
-        # A class of the user's own may raise anything.
-        raise UsageError(
-            f"data provider {name!r} cannot be opened: {type(error).__name__}: {error}"
-        ) from error
-    if missing := [needed for needed in ("shapes", "num_classes") if not hasattr(provider, needed)]:
-        raise UsageError(f"data provider {name!r} does not say its {' and '.join(missing)}")
-    shapes = provider.shapes
-    if not isinstance(shapes, (tuple, list)) or not shapes or not all(map(_is_shape, shapes)):
-        raise UsageError(
-            f"data provider {name!r}: each of its shapes must be (n,) or (side, side, channels), "
-            f"got {shapes!r:.80}"
-        )
-    if not isinstance(provider.num_classes, (int, np.integer)) or provider.num_classes < 1:
-        raise UsageError(
-            f"data provider {name!r}: num_classes must be an integer >= 1, got {provider.num_classes!r:.80}"
-        )
-    return provider
-
-
-def _is_shape(shape: Any) -> bool:
-    """Return whether this is the shape of one case: a vector or a square image."""
-    if not isinstance(shape, (tuple, list)) or not all(isinstance(size, (int, np.integer)) for size in shape):
-        return False
-    square = len(shape) == 3 and shape[0] == shape[1]
-    return (len(shape) == 1 or square) and all(size > 0 for size in shape)
 
 
 def begin(
@@ -184,11 +134,12 @@ def begin(
         ConfigError: an init function does not return what it should.
         CheckpointError: the directory cannot be made.
     """
-    built = _build(prepared, None)
+    built = build_network(prepared.network, prepared.provider.shapes, prepared.options)
     contents = read_file(prepared.layers), read_file(prepared.params)
     run = RunDirectory.create(save_path, name or prepared.layers.stem, *contents)
     paths = prepared.layers, None if shipped else prepared.params
-    run.write_record(first_record(prepared.network, prepared.options, paths, contents, command))
+    form = form_of(prepared.provider)
+    run.write_record(first_record(prepared.network, form, prepared.options, paths, contents, command))
     return _session(built, prepared, run, observer)
 
 
@@ -260,6 +211,7 @@ def go_on(again: PreparedAgain, observer: Observer) -> Session:
             run,
             session.position,
         )
+        again.record["data"] = form_of(prepared.provider).to_json()
         run.write_record(again.record)
     return session
 
@@ -270,7 +222,9 @@ def reopen(again: PreparedAgain, observer: Observer) -> Session:
     Raises:
         CheckpointError: the checkpoint does not fit the network.
     """
-    session = _session(_build(again.prepared, again.counters), again.prepared, again.run, observer)
+    prepared = again.prepared
+    built = build_network(prepared.network, prepared.provider.shapes, prepared.options, again.counters)
+    session = _session(built, prepared, again.run, observer)
     session.restore(again.arrays, again.counters)
     return session
 
@@ -303,41 +257,6 @@ def _session(built: BuiltNetwork, prepared: Prepared, run: RunDirectory, observe
     from convnet_cfg.training.session import Session
 
     return Session(built, prepared.provider, prepared.options, run, observer)
-
-
-def _build(prepared: Prepared, counters: Mapping[str, Any] | None) -> BuiltNetwork:
-    """Build the network; `counters` are those of the checkpoint that it goes on from."""
-    from convnet_cfg.model import InitFunctions, build
-    from convnet_cfg.training.devices import strategy_for
-
-    options = prepared.options
-    strategy = strategy_for(prepared.network)
-    with working_directory_on_path(), strategy.scope() if strategy is not None else nullcontext():
-        built = build(
-            prepared.network,
-            prepared.provider.shapes,
-            seed=options.seed,
-            decay=options.decay,
-            functions=InitFunctions(frozenset(options.allowed_functions)),
-            connections=_known_connections(counters),
-        )
-    built.strategy = strategy
-    assert built.optimizer is not None
-    for name, group in built.optimizer.groups.items():
-        base = (counters or {}).get("base_rates", {}).get(name, 0.0)
-        if base > 0:
-            group.base_learning_rate = base
-        group.learning_rate = group.learning_rate * options.rate_factor
-    return built
-
-
-def _known_connections(counters: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if counters is None:
-        return None
-    return {
-        name: tuple(tuple(chosen) if chosen is not None else None for chosen in layer)
-        for name, layer in counters["connections"].items()
-    }
 
 
 def _branch(again: PreparedAgain, position: Position) -> RunDirectory:

@@ -19,6 +19,7 @@ from tiny_runs import (
 
 from convnet_cfg.errors import CheckpointError, ConfigError, UsageError
 from convnet_cfg.training.setup import prepare_again
+from convnet_cfg.training.state import state_arrays
 
 FROZEN = FLAT_PARAMS.replace("epsW=0.001", "epsW=0").replace("epsB=0.002", "epsB=0")
 SLOWER = FLAT_PARAMS.replace("epsW=0.001", "epsW=0.0001")
@@ -133,7 +134,7 @@ def test_dropout_that_comes_or_goes(tmp_path, data, before, now):
     (run / "params.cfg").write_text((run / "params.cfg").read_text().replace(before, now))
     session = resume(run, epochs=2)
     for name in ("conv1/kernel", "fc10/bias/velocity"):
-        np.testing.assert_array_equal(session._state_arrays()[name], weights[name])
+        np.testing.assert_array_equal(state_arrays(session.built)[name], weights[name])
     train(session)
     assert ("conv1/dropout/state" in arrays(run)) is ("dropout" in now)
 

@@ -1,0 +1,68 @@
+"""A run with its network as it was trained up to a checkpoint, away from its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convnet_cfg.extend import load_extensions
+from convnet_cfg.training.building import build_network, form_of, open_checked_provider, read_network
+from convnet_cfg.training.checkpoints import read_checkpoint
+from convnet_cfg.training.options import Options
+from convnet_cfg.training.position import Position
+from convnet_cfg.training.record import DataForm, check_layers
+from convnet_cfg.training.run_directory import RunDirectory
+from convnet_cfg.training.setup import locate, modules_of
+
+if TYPE_CHECKING:
+    from convnet_cfg.model import BuiltNetwork
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run, read up to one of its checkpoints: `built` has the weights, the velocities and the rates."""
+
+    run: RunDirectory
+    checkpoint: Path
+    record: Mapping[str, Any]
+    options: Options
+    form: DataForm
+    built: BuiltNetwork
+    counters: Mapping[str, Any]
+
+    @property
+    def position(self) -> Position:
+        """Where the training stands."""
+        return Position(*self.counters["position"])
+
+
+def load_trained(path: Path) -> Trained:
+    """Load a run, from its newest checkpoint or the given checkpoint file, without its data.
+
+    Nothing in its directory is changed.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it does not fit the network.
+        UsageError, ConfigError: as `prepare`.
+        DataError: a run of an earlier version did not record the form of its data, and they are not there.
+    """
+    from convnet_cfg.training.state import restore_state
+
+    run, checkpoint = locate(path)
+    arrays, counters = read_checkpoint(checkpoint)
+    record = run.read_record()
+    check_layers(run, record)
+    options = Options.from_json(record["options"])
+    with modules_of(path):
+        load_extensions(options.extensions)
+        form = (
+            DataForm.from_json(record["data"])
+            if "data" in record
+            else form_of(open_checked_provider(options))
+        )
+        network = read_network(run.layers, run.params, form, options)
+        built = build_network(network, form.shapes, options, counters)
+    restore_state(built, arrays)
+    return Trained(run, checkpoint, record, options, form, built, counters)
