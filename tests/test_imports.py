@@ -16,6 +16,7 @@ ROOMS = (
     {"errors"},
     {"language"},
     {"nn", "optim", "zoo"},
+    {"serializable"},
     {"model"},
     {"data"},
     {"extend"},
