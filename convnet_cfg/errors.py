@@ -98,6 +98,12 @@ class CheckpointError(ConvnetError):
     exit_code = 6
 
 
+class ExportError(ConvnetError):
+    """A trained network cannot be written for another program, or computes something else there."""
+
+    exit_code = 6
+
+
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word nearest to `word`, ignoring case, or None if none is near."""
     by_lower = {name.lower(): name for name in known}

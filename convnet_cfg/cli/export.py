@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from convnet_cfg.cli.quiet import start_tensorflow
-from convnet_cfg.errors import UsageError, printable
+from convnet_cfg.cli.quiet import silenced_stderr, start_tensorflow
+from convnet_cfg.errors import UsageError, join_words, printable
 
 
 class Target(NamedTuple):
     """One format: the function that writes it, `module:function`, and how the default name of its file ends.
 
     The function takes the run (`training.trained.Trained`), the path to write, and the options of this format
-    by name; it returns the lines to print, and writes the whole file or nothing.
+    by name; it returns the lines to print, and writes the whole file or nothing. `extra` is what of
+    pyproject.toml's extras it needs. With `must_end` no other suffix will do; `marker` is the file by which a
+    directory of this format is known, None where it is a file.
     """
 
     function: str
     suffix: str
     options: tuple[str, ...] = ()
+    extra: str | None = None
+    must_end: bool = False
+    marker: str | None = None
 
 
-TARGETS: dict[str, Target] = {}
+TARGETS: dict[str, Target] = {
+    "keras": Target("convnet_cfg.export.targets:keras_file", ".keras", must_end=True),
+    "savedmodel": Target("convnet_cfg.export.targets:savedmodel", ".savedmodel", marker="saved_model.pb"),
+    "onnx": Target("convnet_cfg.export.targets:onnx", ".onnx", extra="onnx"),
+    "litert": Target("convnet_cfg.export.targets:litert", ".tflite", extra="litert"),
+}
+EXTRAS = {
+    "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime", "tf2onnx": "tf2onnx"},
+    "litert": {"ai_edge_litert": "ai-edge-litert"},
+}
+"""The modules of each extra, and the packages that they come in."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,12 +58,43 @@ def export(run: Path, target: str, output: Path | None, force: bool, verbose: bo
     if strange := sorted(set(given) - set(chosen.options)):
         raise UsageError(f"--{strange[0].replace('_', '-')} has no meaning for --to {target}")
     path = output or Path(f"{run.resolve().name}{chosen.suffix}")
-    if path.exists() and not force:
-        raise UsageError(f"{printable(str(path))} is there already: give --force to overwrite it")
+    check_extra(target, chosen.extra)
+    check_place(path, chosen, force)
     start_tensorflow(verbose)
     from convnet_cfg.training.trained import load_trained
 
     module, name = chosen.function.split(":")
-    write: Callable[..., list[str]] = getattr(importlib.import_module(module), name)
-    for line in write(load_trained(run), path, **given):
+    with nullcontext() if verbose else silenced_stderr():
+        write: Callable[..., list[str]] = getattr(importlib.import_module(module), name)
+        lines = write(load_trained(run), path, **given)
+    for line in lines:
         click.echo(line)
+
+
+def check_extra(target: str, extra: str | None) -> None:
+    """Raise UsageError if packages are missing that a target needs."""
+    missing = [name for module, name in EXTRAS.get(extra or "", {}).items() if find_spec(module) is None]
+    if missing:
+        raise UsageError(
+            f"--to {target} needs {join_words(missing, 'and')}: pip install 'convnet-cfg[{extra}]'"
+        )
+
+
+def check_place(path: Path, target: Target, force: bool) -> None:
+    """Raise UsageError if nothing of this format can be written there, or it must not be.
+
+    A directory is overwritten only by a target that writes one, and only if it is one of the same kind.
+    """
+    shown = printable(str(path))
+    if target.must_end and path.suffix != target.suffix:
+        raise UsageError(f"{shown} must end with {target.suffix}, or it will not be loaded")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no directory {printable(str(path.parent))}")
+    if not path.exists():
+        return
+    if target.marker is None and path.is_dir():
+        raise UsageError(f"{shown} is a directory")
+    if target.marker is not None and not (path / target.marker).is_file():
+        raise UsageError(f"{shown} is there already, and has no {target.marker}: it is not overwritten")
+    if not force:
+        raise UsageError(f"{shown} is there already: give --force to overwrite it")

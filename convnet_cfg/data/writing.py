@@ -36,12 +36,21 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         OSError: it cannot be written; what was there before still is, and nothing else.
     """
-    temporary = path.with_name(TEMPORARY)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        write(file)
+
+
+@contextmanager
+def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
+    """Give a path, ending with `ending`, to write a file at, which takes its name at the end.
+
+    Raises:
+        OSError: it cannot be written; what was there before still is, and nothing else.
+    """
+    temporary = path.with_name(TEMPORARY + ending)
     try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _sync(temporary)
         os.replace(temporary, path)
         _sync(path.parent)
     except BaseException:

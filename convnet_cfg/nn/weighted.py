@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -108,8 +108,25 @@ class Weighted(keras.layers.Layer):
         kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
         return [scale_gradient(*pair) for pair in zip(kernels, self.gradient_scales, strict=True)]
 
+    @property
+    def shares(self) -> bool:
+        """Whether it uses variables of other layers."""
+        return any(isinstance(source, keras.Variable) for source in (*self.kernel_sources, self.bias_source))
+
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the layer; shared kernels are references and cannot be among them."""
-        if any(source is not None for source in (*self.kernel_sources, self.bias_source)):
+        """Return the arguments of the layer; variables of other layers cannot be among them."""
+        if self.shares:
             raise NotImplementedError(f"{self.name}: a layer with shared kernels cannot be serialized alone")
-        return {**super().get_config(), "gradient_scales": self.gradient_scales}
+        own = {"kernel_sources": self.kernel_sources, "gradient_scales": self.gradient_scales}
+        return {**super().get_config(), **own}
+
+    def separate(self) -> Self:
+        """Return a layer like this, not built, that has variables of its own instead of those of others."""
+        shared = self.kernel_sources, self.bias_source
+        # get_config is that of a subclass, which knows nothing of this: it has to see a layer that shares nothing.
+        self.kernel_sources = tuple(each if isinstance(each, int) else None for each in self.kernel_sources)
+        self.bias_source = None
+        try:
+            return type(self).from_config(self.get_config())
+        finally:
+            self.kernel_sources, self.bias_source = shared
