@@ -49,6 +49,7 @@ CLASSES = {
     "optim": ("Exponential", "GroupedOptimizer", "Linear", "Steps"),
 }
 """The classes that are registered with Keras, by the room that they are in."""
+IN_TENSORFLOW = ("nn",)
 
 
 class StandIn(NamedTuple):
@@ -58,7 +59,18 @@ class StandIn(NamedTuple):
     name: str
 
     def from_config(self, config: dict[str, Any]) -> Any:
-        """Import the class, which takes this place then, and return the object of this configuration."""
+        """Import the class, which takes this place then, and return the object of this configuration.
+
+        Raises:
+            ValueError: it computes in TensorFlow, and Keras does not.
+        """
+        from keras.backend import backend
+
+        if self.room in IN_TENSORFLOW and backend() != "tensorflow":
+            raise ValueError(
+                f"{PACKAGE}.{self.room}.{self.name} computes in TensorFlow, Keras in {backend()}: "
+                "set KERAS_BACKEND=tensorflow before Keras is imported"
+            )
         return getattr(importlib.import_module(f"{PACKAGE}.{self.room}"), self.name).from_config(config)
 
 

@@ -67,7 +67,7 @@ def _cifar_cropped(given: Given, form: DataForm) -> str:
 def _image(given: Given, form: DataForm) -> str:
     shift = float(given.get("scalar_mean", -1.0))
     less = f"{shift:g}" if shift >= 0 else f"the centre of the mean image ({MEAN})"
-    return f"images made so small that the mean image's side fits their shorter one, {_crop(form)}, {PIXELS} minus {less}"
+    return f"the shorter side of each image as long as the mean image's, {_crop(form)}, {PIXELS} minus {less}"
 
 
 PIXELS = "values 0 to 255"

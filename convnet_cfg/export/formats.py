@@ -1,7 +1,7 @@
 """The formats: how a model is written in each, and how the program that it is for loads and runs it.
 
-Keras, TensorFlow, tf2onnx and LiteRT's converter do the writing. A function `load_...` returns a function from
-input arrays by name to output arrays by name.
+Keras, TensorFlow, tf2onnx and LiteRT's converter do the writing. A function `load_...` returns a function that
+takes input arrays by name and returns output arrays by name.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def write_onnx(inference: Inference, path: Path, about: Mapping[str, Any]) -> No
     import onnx
     import tensorflow as tf
 
-    specs = {port.name: tf.TensorSpec((None, *port.shape), port.dtype, port.name) for port in inference.inputs}
+    specs = {
+        port.name: tf.TensorSpec((None, *port.shape), port.dtype, port.name) for port in inference.inputs
+    }
     options = {"verbose": False, "opset_version": OPSET, "input_signature": [specs]}
     inference.model.export(path, format="onnx", **options)
     model = onnx.load(path)
@@ -131,6 +133,7 @@ def load_onnx(inference: Inference, path: Path) -> Run:
     """Load an ONNX file with onnxruntime, on the CPU."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -172,9 +175,7 @@ def load_litert(inference: Inference, path: Path) -> Run:
 
 
 FORMATS = {
-    "keras": Format(
-        "Keras", ".keras", "keras", write_keras, load_keras, is_random=True, needs_classes=True
-    ),
+    "keras": Format("Keras", ".keras", "keras", write_keras, load_keras, is_random=True, needs_classes=True),
     "savedmodel": Format(
         "SavedModel", "", "tensorflow", write_saved_model, load_saved_model, is_folder=True, is_random=True
     ),

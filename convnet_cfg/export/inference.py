@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import keras
 
-from convnet_cfg.errors import ExportError
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.network import Layer, Network
 from convnet_cfg.model import BuiltNetwork
@@ -64,18 +63,12 @@ def _one_or_all(tensors: dict[str, Any]) -> Any:
 def make_inference(built: BuiltNetwork, name: str) -> Inference:
     """Return the network up to the layers that its costs read, with the data that these depend on.
 
-    Data that costs read (labels, targets) are no outputs. Without costs, the outputs are the layers that no
-    layer reads.
-
-    Raises:
-        ExportError: its costs read nothing but data.
+    Data that costs read (labels, targets) are no outputs.
     """
     network = built.network
     chosen = _outputs(network)
-    if not chosen:
-        raise ExportError("the costs of this network read nothing but data: there is nothing to export")
     needed = _ancestors(network, chosen)
-    data = [layer.name for layer in network.layers if isinstance(layer.spec, DataSpec)]
+    data = [layer.name for layer in network.layers if _is_data(layer)]
     tensors = dict(zip(data, built.model.inputs, strict=True))
     inputs = {tensor.name: tensor for layer, tensor in tensors.items() if layer in needed}
     outputs = {name: built.values[name].tensor for name in chosen}
@@ -89,15 +82,12 @@ def make_inference(built: BuiltNetwork, name: str) -> Inference:
 
 def _outputs(network: Network) -> list[str]:
     """Return the names of the layers that the costs read, in the order of definition."""
-    if network.costs:
-        read = {source.name for layer in network.costs for source in layer.inputs} - network.labels
-    else:
-        read = {layer.name for layer in network.layers if not any(network.consumers(layer.name))}
-    return [layer.name for layer in network.layers if layer.name in read and _computes(layer)]
+    read = {source.name for layer in network.costs for source in layer.inputs} - network.labels
+    return [layer.name for layer in network.layers if layer.name in read and not _is_data(layer)]
 
 
-def _computes(layer: Layer) -> bool:
-    return not isinstance(layer.spec, DataSpec)
+def _is_data(layer: Layer) -> bool:
+    return isinstance(layer.spec, DataSpec)
 
 
 def _ancestors(network: Network, names: Iterable[str]) -> set[str]:
@@ -151,4 +141,3 @@ def _with_own_weights(model: keras.Model) -> keras.Model:
         if made.bias is not None:
             made.bias.assign(original.bias)
     return copied
-

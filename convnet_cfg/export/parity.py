@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from convnet_cfg.errors import ExportError
-from convnet_cfg.export.inference import Inference
 from convnet_cfg.export.formats import Arrays, Run
+from convnet_cfg.export.inference import Inference
 
 LIMIT = 1e-4  # of the largest value of an output
 BATCHES = (1, 7, 32)
@@ -18,8 +18,8 @@ SCALES = (1.0, 64.0)  # deviations: of numbers around 1, and of pixels from 0 to
 def greatest_difference(inference: Inference, run: Run) -> float:
     """Return how far the outputs of `run` are from those of the network, on random inputs.
 
-    For each output, number of cases and scale: the greatest difference as a part of the greatest absolute value
-    that the network has there. Where the network has no finite number, the other must have the same.
+    For each output, number of cases and scale: the greatest difference as a part of the greatest absolute
+    value that the network has there. Where the network has no finite number, the other must have the same.
 
     Raises:
         ExportError: the difference is above LIMIT, or the network has no finite number at all.
@@ -38,8 +38,8 @@ def greatest_difference(inference: Inference, run: Run) -> float:
         raise ExportError("the outputs of the network are not finite numbers: its training has gone astray")
     if not worst <= LIMIT:
         raise ExportError(
-            f"what was written computes something else than the network: {where} is off by {worst:.1e} of its "
-            f"greatest value, more than {LIMIT:g}; nothing was kept"
+            f"what was written computes something else than the network: {where} is off by {worst:.1e} of "
+            f"its greatest value, more than {LIMIT:g}; nothing was kept"
         )
     return worst
 
@@ -56,7 +56,10 @@ def random_inputs(inference: Inference) -> Iterator[Arrays]:
 
 
 def relative_difference(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Return the greatest difference as a part of the greatest finite absolute value wanted; inf if none fits."""
+    """Return the greatest difference as a part of the greatest finite absolute value wanted.
+
+    inf if the shapes differ, or the places and kinds of what is not finite.
+    """
     if found.shape != wanted.shape:
         return np.inf
     finite = np.isfinite(wanted)

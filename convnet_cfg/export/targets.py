@@ -79,7 +79,9 @@ def export(form: Format, inference: Inference, path: Path, description: dict[str
         except Exception as error:
             if not (layers := _inexpressible(form, inference)):
                 raise
-            raise ExportError(f"{form.title} cannot express {join_words(layers, 'and')}: {_said(error)}") from error
+            raise ExportError(
+                f"{form.title} cannot express {join_words(layers, 'and')}: {_said(error)}"
+            ) from error
 
 
 def _written(form: Format, inference: Inference, path: Path, description: dict[str, Any]) -> float:
@@ -120,7 +122,7 @@ def _said(error: Exception) -> str:
 
 
 def _inexpressible(form: Format, inference: Inference) -> list[str]:
-    """Return the layers, as messages call them, that cannot be exported by themselves; none if nothing can."""
+    """Return the layers, as messages call them, that cannot be exported alone; none if nothing can be."""
     found: list[str] = []
     if not _can_be_written(form, keras.layers.Identity(), (keras.Input((1,)),)):
         return found
@@ -136,7 +138,10 @@ def _inexpressible(form: Format, inference: Inference) -> list[str]:
 
 def _can_be_written(form: Format, layer: Any, arguments: tuple[Any, ...]) -> bool:
     tensors = keras.tree.flatten(arguments)
-    inputs = {f"x{n}": keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=f"x{n}") for n, tensor in enumerate(tensors)}
+    inputs = {
+        f"x{n}": keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=f"x{n}")
+        for n, tensor in enumerate(tensors)
+    }
     outputs = {"y": layer(*keras.tree.pack_sequence_as(arguments, list(inputs.values())))}
     single = Inference(keras.Model(inputs, outputs), ports(inputs), ports(outputs), {})
     with tempfile.TemporaryDirectory() as folder:

@@ -123,7 +123,7 @@ class Weighted(keras.layers.Layer):
     def separate(self) -> Self:
         """Return a layer like this, not built, that has variables of its own instead of those of others."""
         shared = self.kernel_sources, self.bias_source
-        # get_config is that of a subclass, which knows nothing of this: it has to see a layer that shares nothing.
+        # get_config is that of a subclass: it has to see a layer that shares nothing.
         self.kernel_sources = tuple(each if isinstance(each, int) else None for each in self.kernel_sources)
         self.bias_source = None
         try:

@@ -1,4 +1,4 @@
-"""One model with every layer of convnet_cfg.nn, most of them in several forms, each with an output of its own."""
+"""One model with every layer of convnet_cfg.nn, many in several forms, each with an output of its own."""
 
 from __future__ import annotations
 

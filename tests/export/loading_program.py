@@ -1,4 +1,4 @@
-"""Loads the models of a folder as anybody would, and writes what they compute; run in a process of its own."""
+"""Loads the models of a folder as anybody would, and writes what they compute: a program."""
 
 import sys
 
@@ -7,7 +7,7 @@ if sys.argv[2] == "keras first":
 
     import convnet_cfg
 else:
-    import convnet_cfg
+    import convnet_cfg  # isort: skip
     import keras
 
 from pathlib import Path

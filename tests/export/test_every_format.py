@@ -1,4 +1,4 @@
-"""Every layer type in every format, run by the format's own runtime: against the original's numbers, and ours."""
+"""Every layer type in every format, in the format's own runtime, against the original's numbers and ours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import json
 import zipfile
 
 import pytest
-from every_layer import ON_COLOURS, ON_IMAGES, ON_PIXELS, ON_TWO, ON_VECTORS, RANDOM, every_layer, random_layers
+from every_layer import (
+    ON_COLOURS,
+    ON_IMAGES,
+    ON_PIXELS,
+    ON_TWO,
+    ON_VECTORS,
+    RANDOM,
+    every_layer,
+    random_layers,
+)
 from golden_cases import MISSING
 from golden_inference import TOLERANCE, GoldenInference, names
 
@@ -128,5 +137,3 @@ def test_what_keras_would_not_load_is_named(tmp_path):
     with pytest.raises(ExportError, match="Keras cannot express \\[odd\\]: .*lambda"):
         export(FORMATS["keras"], made, tmp_path / "odd.keras", ABOUT_TEST)
     assert not list(tmp_path.iterdir())
-
-

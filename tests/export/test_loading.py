@@ -1,4 +1,4 @@
-"""What is saved of our layers is loaded by `keras.saving.load_model` after `import convnet_cfg` and nothing else."""
+"""What is saved of our layers is loaded by Keras after `import convnet_cfg`, and nothing else."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def test_all_are_loaded_in_another_process(saved, order):
         found = found if len(outputs) > 1 else dict.fromkeys(outputs, found[""])
         assert found.keys() == outputs.keys()
         for output, value in outputs.items():
-            np.testing.assert_allclose(found[output], value, rtol=1e-6, atol=1e-6, err_msg=f"{name}: {output}")
+            np.testing.assert_allclose(
+                found[output], value, rtol=1e-6, atol=1e-6, err_msg=f"{name}: {output}"
+            )
 
 
 def constructor_arguments(layer):

@@ -1,0 +1,116 @@
+"""Keras finds our classes in saved models once the package is imported, which imports nothing for that."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import convnet_cfg
+from convnet_cfg import nn, optim, serializable
+from convnet_cfg.optim import grouped, schedules
+
+
+def test_every_class_that_is_registered_has_its_stand_in():
+    assert nn
+    assert grouped
+    assert schedules
+    ours = {
+        name.partition(">")[2]: cls
+        for name, cls in keras.saving.get_custom_objects().items()
+        if name.startswith("convnet_cfg>")
+    }
+    expected = {
+        name: getattr(getattr(convnet_cfg, room), name)
+        for room, names in serializable.CLASSES.items()
+        for name in names
+    }
+    assert ours == expected
+    assert optim.GroupedOptimizer in ours.values()
+
+
+PROGRAM = """
+import json, sys
+if sys.argv[1] == "keras":
+    import keras, convnet_cfg
+else:
+    import convnet_cfg, keras
+model = keras.saving.load_model(sys.argv[2])
+loaded = sorted(name for name in sys.modules if name.count(".") == 1 and name.startswith("convnet_cfg."))
+print(json.dumps([
+    keras.backend.backend(), type(model.optimizer).__name__, int(model.optimizer.iterations), loaded,
+    "tensorflow" in sys.modules, type(sys.meta_path[0]).__name__,
+]))
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A model of Keras' layers with our optimizer, trained for two steps."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="fc")])
+    rate = schedules.Exponential(base=0.1, target_factor=10)
+    groups = [
+        optim.Group("fc/kernel", learning_rate=rate, momentum=0.9),
+        optim.Group("*/bias", learning_rate=0.1),
+    ]
+    model.compile(optim.GroupedOptimizer(groups, total_steps=10), "mse")
+    model.fit(keras.ops.ones((4, 3)), keras.ops.ones((4, 2)), batch_size=2, verbose=0)
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["keras", "convnet_cfg"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_compiled_model_is_loaded_in_another_process(compiled, first, backend, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    ran = subprocess.run([sys.executable, "-c", PROGRAM, first, compiled], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    name, optimizer, steps, loaded, has_tensorflow, finder = json.loads(ran.stdout.splitlines()[-1])
+    assert (name, optimizer, steps) == (backend, "GroupedOptimizer", 2)
+    assert "convnet_cfg.nn" not in loaded
+    assert has_tensorflow == (backend == "tensorflow")
+    assert finder != "_KerasFinder"
+
+
+FINDER = """
+import importlib.util, sys
+import convnet_cfg
+first = importlib.util.find_spec("keras")
+assert first is not None and "keras" not in sys.modules
+kept = [type(finder).__name__ for finder in sys.meta_path].count("_KerasFinder")
+sys.path[:] = [path for path in sys.path if "site-packages" not in path]
+sys.path_importer_cache.clear()
+try:
+    import keras
+except ModuleNotFoundError as error:
+    print(kept, error, "convnet_cfg.serializable" in sys.modules)
+"""
+
+
+def test_looking_for_keras_does_not_import_it_and_its_absence_is_as_always():
+    ran = subprocess.run([sys.executable, "-c", FINDER], capture_output=True, text=True)
+    assert ran.stdout.splitlines() == ["1 No module named 'keras' False"], ran.stderr
+
+
+IN_JAX = """
+import convnet_cfg, keras
+layer = {"class_name": "Nailbed", "registered_name": "convnet_cfg>Nailbed", "module": "x", "config": {"strides": 2}}
+try:
+    keras.saving.deserialize_keras_object(layer)
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_layers_are_not_loaded_for_another_backend(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    ran = subprocess.run([sys.executable, "-c", IN_JAX], capture_output=True, text=True)
+    assert ran.stdout == (
+        "convnet_cfg.nn.Nailbed computes in TensorFlow, Keras in jax: "
+        "set KERAS_BACKEND=tensorflow before Keras is imported\n"
+    ), ran.stderr
