@@ -99,7 +99,8 @@ def test_looking_for_keras_does_not_import_it_and_its_absence_is_as_always():
 
 IN_JAX = """
 import convnet_cfg, keras
-layer = {"class_name": "Nailbed", "registered_name": "convnet_cfg>Nailbed", "module": "x", "config": {"strides": 2}}
+names = {"class_name": "Nailbed", "registered_name": "convnet_cfg>Nailbed", "module": "x"}
+layer = {**names, "config": {"strides": 2}}
 try:
     keras.saving.deserialize_keras_object(layer)
 except ValueError as error:

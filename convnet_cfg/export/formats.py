@@ -1,7 +1,7 @@
 """The formats: how a model is written in each, and how the program that it is for loads and runs it.
 
-Keras, TensorFlow, tf2onnx and LiteRT's converter do the writing. A function `load_...` returns a function that
-takes input arrays by name and returns output arrays by name.
+Keras, TensorFlow, tf2onnx and LiteRT's converter do the writing. A `load_...` returns a function from input
+arrays by name to output arrays by name.
 """
 
 from __future__ import annotations
