@@ -60,9 +60,11 @@ def export(run: Path, target: str, output: Path | None, force: bool, verbose: bo
     path = output or Path(f"{run.resolve().name}{chosen.suffix}")
     check_extra(target, chosen.extra)
     check_place(path, chosen, force)
-    start_tensorflow(verbose)
+    from convnet_cfg.training.setup import locate
     from convnet_cfg.training.trained import load_trained
 
+    locate(run)
+    start_tensorflow(verbose)
     module, name = chosen.function.split(":")
     with nullcontext() if verbose else silenced_stderr():
         write: Callable[..., list[str]] = getattr(importlib.import_module(module), name)

@@ -37,12 +37,12 @@ def network_name(trained: Trained) -> str:
 
 def preparation(options: Options, form: DataForm) -> str:
     """Return what the provider of a run makes of the data before a network gets them in tests."""
-    known = PREPARATIONS.get(options.data_provider, _as_they_are)
+    known = PREPARATIONS.get(options.data_provider, _of_another)
     return f"{known(options.provider_options, form)} (data provider {options.data_provider!r})"
 
 
-def _as_they_are(given: Given, form: DataForm) -> str:
-    """What is said of random data, and of providers of the user's own."""
+def _of_another(given: Given, form: DataForm) -> str:
+    """Return what is said of random data, and of providers of the user's own."""
     return "as the provider prepares its test cases"
 
 
@@ -51,11 +51,18 @@ def _crop(form: DataForm) -> str:
     return f"the {side} x {side} pixels at the centre of each image"
 
 
+def _scalar_mean(given: Given) -> float:
+    """Return the number that is subtracted, by default -1 (in `image` it stands for the mean image)."""
+    found = given.get("scalar_mean")
+    return -1.0 if found is None else float(found)
+
+
 def _cifar(given: Given, form: DataForm) -> str:
     if given.get("inner_size") is None and given.get("scalar_mean") is None:
         return f"{PIXELS} minus the mean image ({MEAN})"
-    shift = float(given.get("scalar_mean", -1.0))
-    return f"{_crop(form)}, {PIXELS} minus {shift:g}, minus the centre of the mean image ({MEAN})"
+    shift = _scalar_mean(given)
+    moved = f"minus {shift:g}" if shift >= 0 else f"plus {-shift:g}"
+    return f"{_crop(form)}, {PIXELS} {moved} minus the centre of the mean image ({MEAN})"
 
 
 def _cifar_cropped(given: Given, form: DataForm) -> str:
@@ -65,7 +72,7 @@ def _cifar_cropped(given: Given, form: DataForm) -> str:
 
 
 def _image(given: Given, form: DataForm) -> str:
-    shift = float(given.get("scalar_mean", -1.0))
+    shift = _scalar_mean(given)
     less = f"{shift:g}" if shift >= 0 else f"the centre of the mean image ({MEAN})"
     return f"the shorter side of each image as long as the mean image's, {_crop(form)}, {PIXELS} minus {less}"
 
@@ -77,5 +84,5 @@ PREPARATIONS: dict[str, Callable[[Given, DataForm], str]] = {
     "cifar-cropped": _cifar_cropped,
     "image": _image,
     "digits": lambda given, form: "values 0 to 16 minus the mean image of batches 1 to 3",
-    "ring": lambda given, form: "rings of 12 values, 0 or 1",
+    "ring": lambda given, form: "the windows of 6 pixels that begin at each of 12 on a ring, 0 or 1",
 }

@@ -11,6 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +57,13 @@ def quiet_libraries() -> Iterator[None]:
         yield
 
 
+def _signature(inference: Inference) -> list[dict[str, keras.InputSpec]]:
+    """Return what the model is called with: any number of cases."""
+    return [
+        {port.name: keras.InputSpec(port.dtype, (None, *port.shape), name=port.name) for port in inference.inputs}
+    ]
+
+
 def _text(about: Mapping[str, Any]) -> str:
     return json.dumps(about, indent=1)
 
@@ -87,8 +95,13 @@ def load_keras(inference: Inference, path: Path) -> Run:
 
 
 def write_saved_model(inference: Inference, path: Path, about: Mapping[str, Any]) -> None:
-    """Write a SavedModel into a directory; `assets.extra` is where others may put files."""
-    inference.model.export(path, format="tf_saved_model", verbose=False)
+    """Write a SavedModel into a directory; `assets.extra` is where others may put files.
+
+    `Model.export` would write every variable twice, as one of the model and as one that the function uses.
+    """
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint("serve", partial(inference.model, training=False), _signature(inference))
+    archive.write_out(path, verbose=False)
     extra = path / "assets.extra"
     extra.mkdir()
     (extra / ABOUT).write_text(_text(about))
@@ -114,12 +127,8 @@ def load_saved_model(inference: Inference, path: Path) -> Run:
 def write_onnx(inference: Inference, path: Path, about: Mapping[str, Any]) -> None:
     """Write an ONNX file; the first axis of all inputs and outputs is called `cases`."""
     import onnx
-    import tensorflow as tf
 
-    specs = {
-        port.name: tf.TensorSpec((None, *port.shape), port.dtype, port.name) for port in inference.inputs
-    }
-    options = {"verbose": False, "opset_version": OPSET, "input_signature": [specs]}
+    options = {"verbose": False, "opset_version": OPSET, "input_signature": _signature(inference)}
     inference.model.export(path, format="onnx", **options)
     model = onnx.load(path)
     for value in (*model.graph.input, *model.graph.output):

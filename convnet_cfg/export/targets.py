@@ -13,7 +13,7 @@ import keras
 
 from convnet_cfg import nn
 from convnet_cfg.data.writing import whole_file, whole_folder
-from convnet_cfg.errors import ExportError, join_words
+from convnet_cfg.errors import ExportError, join_words, printable
 from convnet_cfg.export.about import about, preparation
 from convnet_cfg.export.formats import FORMATS, Format, quiet_libraries
 from convnet_cfg.export.inference import Inference, Port, make_inference, ports
@@ -33,7 +33,7 @@ def write(name: str, trained: Trained, path: Path) -> list[str]:
     ends = {"inputs": _forms(inference.inputs), "outputs": _forms(inference.outputs)}
     difference = export(form, inference, path, {**description, **ends})
     return [
-        f"{path}: {form.title}, {description['network']} at {trained.position}",
+        f"{printable(str(path))}: {form.title}, {description['network']} at {trained.position}",
         *(f"input {port.name}: {port.form}" for port in inference.inputs),
         *(f"output {port.name}: {port.form}" for port in inference.outputs),
         f"input prepared as in the tests of the run: {preparation(trained.options, trained.form)}",
@@ -110,7 +110,7 @@ def _explaining_failure(path: Path) -> Iterator[None]:
     except ExportError:
         raise
     except Exception as error:
-        raise ExportError(f"cannot write {path}: {_said(error)}") from error
+        raise ExportError(f"cannot write {printable(str(path))}: {_said(error)}") from error
 
 
 def _said(error: Exception) -> str:
@@ -118,7 +118,9 @@ def _said(error: Exception) -> str:
     if isinstance(error, ExportError):
         return str(error)
     reason = error.strerror if isinstance(error, OSError) else None
-    return reason or f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    # Keras puts the whole configuration between the name of an error and what it was.
+    text = str(error).rpartition("Exception encountered: ")[2].strip()
+    return reason or f"{type(error).__name__}: {text.partition(chr(10))[0]}"
 
 
 def _inexpressible(form: Format, inference: Inference) -> list[str]:

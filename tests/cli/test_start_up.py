@@ -36,6 +36,9 @@ USUAL = ["--data-provider=cifar-cropped", "--crop-border=1", "--train-range=1-3"
         (["reproduce", "cifar10-80sec", "--data=nowhere"], 4),
         (["test", "nowhere"], 6),
         (["train", "-f", "nowhere"], 6),
+        (["export", "--help"], 0),
+        (["export", "nowhere", "--to=onnx"], 6),
+        (["export", "nowhere", "--to=keras", "--output=net.h5"], 2),
     ],
     ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else str(value),
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 assert "convnet_cfg.nn" not in sys.modules
-for path in Path(sys.argv[1]).glob("*.keras"):
+for path in Path(sys.argv[1]).glob(f"{sys.argv[3]}.keras"):
     model = keras.saving.load_model(path)
     assert not model.compiled
     with np.load(path.with_suffix(".npz")) as arrays:
