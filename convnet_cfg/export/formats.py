@@ -60,7 +60,10 @@ def quiet_libraries() -> Iterator[None]:
 def _signature(inference: Inference) -> list[dict[str, keras.InputSpec]]:
     """Return what the model is called with: any number of cases."""
     return [
-        {port.name: keras.InputSpec(port.dtype, (None, *port.shape), name=port.name) for port in inference.inputs}
+        {
+            port.name: keras.InputSpec(port.dtype, (None, *port.shape), name=port.name)
+            for port in inference.inputs
+        }
     ]
 
 

@@ -36,7 +36,7 @@ def write(name: str, trained: Trained, path: Path) -> list[str]:
         f"{printable(str(path))}: {form.title}, {description['network']} at {trained.position}",
         *(f"input {port.name}: {port.form}" for port in inference.inputs),
         *(f"output {port.name}: {port.form}" for port in inference.outputs),
-        f"input prepared as in the tests of the run: {preparation(trained.options, trained.form)}",
+        f"prepare inputs as the tests of the run do: {preparation(trained.options, trained.form)}",
         *_remarks(form, inference),
         f"checked in {form.loaded_in} on {join_words([*map(str, BATCHES)], 'and')} random cases: "
         + (f"off by at most {difference:.1e} of an output's greatest value" if difference else "equal")
@@ -85,7 +85,13 @@ def export(form: Format, inference: Inference, path: Path, description: dict[str
 
 
 def _written(form: Format, inference: Inference, path: Path, description: dict[str, Any]) -> float:
-    """Write a model at a path, load it, and compare it with the network."""
+    """Write a model at a path, load it, and compare it with the network.
+
+    Both begin with the first random numbers of the seeds: a `.keras` file does not say how many were drawn.
+    """
+    for layer in inference.model.layers:
+        if isinstance(layer, nn.RandomLayer):
+            layer.restart()
     with quiet_libraries():
         form.write(inference, path, description)
         return greatest_difference(inference, form.load(inference, path))
@@ -97,9 +103,7 @@ def _refuse_random(form: Format, inference: Inference) -> None:
     random = [layer.name for layer in inference.model.layers if isinstance(layer, nn.RandomActivation)]
     if random:
         named = join_words([inference.described(name) for name in random], "and")
-        raise ExportError(
-            f"{form.title} has no random numbers that could be compared: {named} draws them in tests too"
-        )
+        raise ExportError(f"{form.title} cannot express {named}: random numbers are drawn there in tests too")
 
 
 @contextmanager

@@ -16,6 +16,10 @@ class RandomLayer(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
+    def restart(self) -> None:
+        """Begin again with the first random numbers of the seed, as the layer does when it is loaded."""
+        self.seed_generator.state.assign(keras.random.SeedGenerator(self.seed).state)
+
     def uniform(self, shape: Any, dtype: str = "float32") -> Any:
         """Return new random numbers, 0 <= u < 1; others on each device of a `tf.distribute` strategy."""
         context = tf.distribute.get_replica_context() if tf.distribute.has_strategy() else None

@@ -95,7 +95,7 @@ def test_what_is_said_and_kept_of_a_run(convnet, trained, tmp_path):
     crop = "the 6 x 6 pixels at the centre of each image (crop border 1)"
     less = "values 0 to 255 minus the centre of the mean image (data_mean in batches.meta)"
     prepared = f"{crop}, {less} (data provider 'cifar-cropped')"
-    assert f"input prepared as in the tests of the run: {prepared}" in lines
+    assert f"prepare inputs as the tests of the run do: {prepared}" in lines
     assert "to be loaded by keras.saving.load_model after import convnet_cfg" in lines
     with zipfile.ZipFile(written) as members:
         about = json.loads(members.read(ABOUT))
