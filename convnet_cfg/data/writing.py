@@ -122,19 +122,23 @@ class Pickler(pickle._Pickler):
         super().__init__(file, protocol=2)
 
     def save_bytes(self, data: bytes) -> None:
+        """Write bytes as a string of Python 2."""
         self._save_string(data, data)
 
     def save_str(self, text: str) -> None:
+        """Write text in ASCII as a string of Python 2, other text as one of Unicode."""
         if text.isascii():
             self._save_string(text, text.encode("ascii"))
         else:
             _save_other_text(self, text)
 
     def save_class(self, cls: PickledClass) -> None:
+        """Write the name of a class."""
         self.write(pickle.GLOBAL + f"{cls.module}\n{cls.name}\n".encode("ascii"))
         self.memoize(cls)
 
     def save_object(self, what: PickledObject) -> None:
+        """Write an object of an old-style class, with its attributes."""
         self.write(pickle.MARK)
         self.save(what.cls)
         self.write(pickle.OBJ)
@@ -155,6 +159,7 @@ class Pickler(pickle._Pickler):
         self.memoize(what)
 
     def save_global(self, obj: object, name: str | None = None) -> None:
+        """Write the name of a function or class of numpy, as numpy 1 had it."""
         if obj is _RECONSTRUCT:
             self.write(pickle.GLOBAL + b"numpy.core.multiarray\n_reconstruct\n")
             self.memoize(obj)

@@ -1,7 +1,7 @@
 """The fields that the original programs kept of a layer, from the network (spec/checkpoints.md section 5).
 
-Those that two files say, or that a parser worked out of them, are in `language.describe`. Here are the others:
-how a program kept its books of memory and devices.
+What the two files say, or a parser worked out of them, is in `language.describe`. Here is the rest: how a
+program kept its books of memory and devices.
 """
 
 from __future__ import annotations
@@ -12,11 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convnet_cfg.language.cost_types import (
-    BinaryCrossEntropySpec,
-    CostSpec,
-    DetectionCrossEntropySpec,
-)
+from convnet_cfg.language.cost_types import BinaryCrossEntropySpec, CostSpec
 from convnet_cfg.language.derived import derived_values
 from convnet_cfg.language.describe import original_values
 from convnet_cfg.language.layer_types import BlurSpec, DataSpec, LayerSpec, NeuronSpec, SumSpec
@@ -158,22 +154,13 @@ class _Book:
         return values
 
 
-def problems_of(network: Network, program: str) -> list[str]:
-    """Return why fields of some layers are not known: of one cost, cuda-convnet2 ran a text of its own."""
-    return [
-        f"[{layer.name}] type={layer.type}: what cuda-convnet2 needs to report it is not known"
-        for layer in network.layers
-        if program == "v2" and isinstance(layer.spec, DetectionCrossEntropySpec)
-    ]
-
-
 def frozen(value: Any) -> Value:
     """Return a value as `legacy.values` has it."""
     if isinstance(value, (list, tuple)):
         return tuple(map(frozen, value))
     if isinstance(value, dict):
         return MappingProxyType({name: frozen(item) for name, item in value.items()})
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _norms(layer: Layer) -> list[float]:

@@ -1,4 +1,4 @@
-"""Checkpoints as the original programs read them: pickles of Python 2 (spec/checkpoints.md sections 2 to 6)."""
+"""Checkpoints as the original programs read them: pickles of Python 2 (spec/checkpoints.md)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CONTAINERS: Mapping[str, Callable[[bytes], bytes]] = {
 
 
 class _Thawer:
-    """Turns frozen values of one checkpoint into what its program had: lists, strings of bytes, references."""
+    """Turns the frozen values of a checkpoint into what its program had: lists, bytes, references."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -88,8 +88,9 @@ class _Thawer:
     def _layer(self, layer: Layer) -> dict[bytes, Any]:
         """Return the fields of a layer, its inputs as the dictionaries of those layers."""
         fields = {_text(name): self.value(value) for name, value in layer.values.items()}
-        if "inputLayers" in layer.values:
-            fields[b"inputLayers"] = [self.layers[name] for name in layer.values["inputLayers"]]  # type: ignore[union-attr]
+        references = layer.values.get("inputLayers")
+        if isinstance(references, tuple):
+            fields[b"inputLayers"] = [self.layers[str(name)] for name in references]
         return fields
 
     def _history(self, name: str) -> list[tuple[dict[bytes, list[float]], int]]:

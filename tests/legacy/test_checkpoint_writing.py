@@ -58,7 +58,9 @@ def everything(checkpoint):
     fields = {name: getattr(checkpoint, name) for name in ("container", "program", "epoch", "batch")}
     return {
         **fields,
-        "layers": [(layer.name, layer.type, layer.inputs, frozen(layer.values)) for layer in checkpoint.layers],
+        "layers": [
+            (layer.name, layer.type, layer.inputs, frozen(layer.values)) for layer in checkpoint.layers
+        ],
         "shared": sorted(shared.values()),
         "options": {name: frozen(vars(option)) for name, option in checkpoint.options.items()},
         "histories": checkpoint.histories,
@@ -85,9 +87,7 @@ def test_the_pickle_is_one_of_python_2(copy):
 
 def test_the_names_in_the_pickle(name, copy, checkpoints):
     known = json.loads((checkpoints / name / f"{name}.json").read_text())
-    asked = {
-        argument for code, argument, _ in pickletools.genops(pickled(copy)) if code.name == "GLOBAL"
-    }
+    asked = {argument for code, argument, _ in pickletools.genops(pickled(copy)) if code.name == "GLOBAL"}
     assert asked == set(known["globals"]) - {"numpy.core.multiarray scalar"}  # numbers are those of Python
 
 
