@@ -109,7 +109,7 @@ def _columns(layer: Layer) -> Values:
 
 def _data(layer: Layer, spec: types.DataSpec) -> Values:
     return (
-        {"start": spec.first, "end": spec.end or layer.output.size} if isinstance(spec, PartDataSpec) else {}
+        {"start": spec.first, "end": spec.first + layer.output.size} if isinstance(spec, PartDataSpec) else {}
     )
 
 

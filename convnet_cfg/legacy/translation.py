@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.dialects import V1, V1_DROPOUT, V2
+from convnet_cfg.language.kinds import Kind
 from convnet_cfg.language.layer_types import DataSpec, LayerSpec, PoolSpec, SumSpec
 from convnet_cfg.language.network import Layer, Matrix, Network
 from convnet_cfg.language.params import LayerParams, SumParams, WeightParams
@@ -102,7 +103,17 @@ class _Translator:
             return values
         inputs = len(layer.inputs)
         made = {field: _value(values, field, key, inputs) for field, key in declared_keys(target).items()}
+        for field, key in declared_keys(target).items():
+            self._check_word(layer, key, made[field])
         return target(**made)
+
+    def _check_word(self, layer: Layer, key: Key, value: Any) -> None:
+        if (
+            isinstance(value, str)
+            and isinstance(key.kind, Kind)
+            and value not in (key.kind.words or (value,))
+        ):
+            self.refuse(layer, f"{key.name}={value}: {self.language.title} has {key.kind.expected}")
 
     def _lost(self, layer: Layer, key: Key, value: Any) -> None:
         if key.name in _REPORTED:
