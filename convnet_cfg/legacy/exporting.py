@@ -19,8 +19,8 @@ from convnet_cfg.language.network import Matrix, Network
 from convnet_cfg.language.params import DEFAULT_DECAY
 from convnet_cfg.language.weight_types import FullSpec, WeightSpec
 from convnet_cfg.legacy.command_line import Places, option_records, unsaid
-from convnet_cfg.legacy.histories import histories_of
 from convnet_cfg.legacy.layer_fields import frozen, layer_fields
+from convnet_cfg.legacy.outputs import histories_of
 from convnet_cfg.legacy.reading import FILE_NAME
 from convnet_cfg.legacy.translation import LANGUAGES, translate
 from convnet_cfg.legacy.values import Array, Checkpoint, Layer, Value

@@ -94,12 +94,13 @@ def connections(layer):
 
 
 def log_lines(checkpoint):
-    """The histories as lines of our log, which has means."""
+    """The histories as lines of our log, which has means; their places were not recorded."""
+    place = {"epoch": checkpoint.epoch, "batch": checkpoint.batch}
     for kind in ("train", "test"):
         for entry in checkpoint.histories[f"{kind}_outputs"]:
             cases = 1 if checkpoint.outputs_are_means else entry.cases
             costs = {name: [each / cases for each in values] for name, values in entry.costs.items()}
-            yield json.dumps({"kind": kind, "cases": entry.cases, "costs": costs}) + "\n"
+            yield json.dumps({"kind": kind, **place, "cases": entry.cases, "costs": costs}) + "\n"
 
 
 def take_weights(built, checkpoint):

@@ -21,12 +21,16 @@ _NAMES = {"train": "train_outputs", "test": "test_outputs"}  # by the kinds of l
 def histories_of(
     trained: Trained, network: Network, program: str, kept: Checkpoint | None
 ) -> Mapping[str, tuple[Outputs, ...]]:
-    """Return the costs of all batches and tests, those of an imported run before ours."""
+    """Return the costs of all batches and tests, those of an imported run before ours.
+
+    The log may have lines of the time before the import, too: they are not as exact.
+    """
     logregs = {layer.name for layer in network.costs if isinstance(layer.spec, LogregSpec)}
     found: dict[str, list[Outputs]] = {name: [] for name in _NAMES.values()}
     for name, entries in _earlier(kept, program, logregs):
         found[name] = entries
-    for line in _log(trained.run, trained.counters["log_size"]):
+    imported = (kept.epoch, kept.batch) if kept is not None else (0, 0)
+    for line in _log(trained.run, trained.counters["log_size"], imported):
         means = Outputs(costs_of(line), line["cases"])
         found[_NAMES[line["kind"]]].append(_outputs(means, program, logregs))
     return MappingProxyType({name: tuple(entries) for name, entries in found.items()})
@@ -44,11 +48,13 @@ def _earlier(kept: Checkpoint | None, program: str, logregs: set[str]) -> Iterat
             yield name, [_outputs(_means(entry, kept), program, logregs) for entry in entries]
 
 
-def _log(run: RunDirectory, size: int) -> Iterator[dict[str, Any]]:
-    """Yield the lines of the log up to the checkpoint."""
+def _log(run: RunDirectory, size: int, after: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of the log from behind a batch up to the checkpoint."""
     path = run.path / LOG
     content = path.read_bytes()[:size] if path.exists() else b""
-    yield from map(json.loads, content.splitlines())
+    for line in map(json.loads, content.splitlines()):
+        if (line["epoch"], line["batch"]) > after:
+            yield line
 
 
 def _means(entry: Outputs, kept: Checkpoint) -> Outputs:
