@@ -44,13 +44,12 @@ def export(trained: Trained, path: Path, *, force: bool = False, version: str | 
     such a name or is a file. `version` is "v1" or "v2"; None: that of the network's two files.
 
     Raises:
-        UsageError: the program has no such network, or there is such a file and `force` is not given.
+        UsageError: the program has no such network, or the file cannot be there, or is without `force`.
         CheckpointError: it cannot be written; nothing is left of it then.
     """
     is_file = path.is_file() or (FILE_NAME.fullmatch(path.name) and not path.is_dir())
     file = path if is_file else path / f"{trained.position.epoch}.{trained.position.batch}"
-    if file.exists() and not force:
-        raise UsageError(f"{printable(str(file))} is there already: give --force to overwrite it")
+    _check_place(file, force)
     made = checkpoint_of(trained, None, program_of(trained.built.network, None, version), file)
     _write(file, made.checkpoint)
     program = made.checkpoint.program
@@ -60,6 +59,16 @@ def export(trained: Trained, path: Path, *, force: bool = False, version: str | 
         f"to go on there: python convnet.py {option}{printable(str(_loadable(file)))}",
         *(f"note: {note}" for note in made.notes),
     ]
+
+
+def _check_place(file: Path, force: bool) -> None:
+    """Raise UsageError if the file cannot be there, or must not be: at most one folder is made for it."""
+    if file.is_dir():
+        raise UsageError(f"{printable(str(file))} is a directory")
+    if file.exists() and not force:
+        raise UsageError(f"{printable(str(file))} is there already: give --force to overwrite it")
+    if not file.parent.is_dir() and not file.parent.parent.is_dir():
+        raise UsageError(f"there is no directory {printable(str(file.parent.parent))}")
 
 
 def _write(file: Path, checkpoint: Checkpoint) -> None:
@@ -75,9 +84,12 @@ def _write(file: Path, checkpoint: Checkpoint) -> None:
 
 
 def _loadable(file: Path) -> Path:
-    """Return the folder, of which the original loads what is the last by name, if that is the file."""
+    """Return what to load: the folder, if there is but this file, else the original might take another.
+
+    It must be absolute, or the first version would save elsewhere (spec/training.md section 5).
+    """
     alone = [path.name for path in file.parent.iterdir()] == [file.name]
-    return file.parent if alone else file
+    return (file.parent if alone else file).resolve()
 
 
 class Export(NamedTuple):
@@ -151,7 +163,7 @@ def _state_problems(trained: Trained) -> Iterator[str]:
         rule = owned.matrix.rule
         decay = (rule.decay if rule else None) or trained.options.decay
         if rule is not None and rule.weight_decay > 0 and decay != DEFAULT_DECAY:
-            yield f"[{owned.layer.name}] decay={decay}: only {DEFAULT_DECAY} was part of its training"
+            yield f"[{owned.layer.name}] decay={decay}: the program has no weight decay but {DEFAULT_DECAY}"
 
 
 def _cost_problems(network: Network) -> Iterator[str]:

@@ -41,13 +41,13 @@ def test_the_whole_of_a_run_in_both_versions(trained, export, tmp_path, convnet)
     folder = f"{trained.name}.cuda-convnet"
     assert result.output.splitlines() == [
         f"wrote {folder}/1.3, a checkpoint of cuda-convnet",
-        f"to go on there: python convnet.py -f {folder}",
+        f"to go on there: python convnet.py -f {tmp_path / folder}",
         "note: seed=7: the program has none",
     ]
     assert "saved       after batch 3 of epoch 1" in convnet("inspect", folder).output
     first = load_checkpoint(tmp_path / folder)
     result = export(trained, "--as=v2", "-o", "second")
-    assert "python convnet.py --load-file=second\n" in result.output
+    assert f"python convnet.py --load-file={tmp_path / 'second'}\n" in result.output
     assert "note: crop_border=1: the program has no such option\n" in result.output
     second = load_checkpoint(tmp_path / "second")
     assert (first.program, second.program) == ("v1", "v2")
@@ -89,12 +89,14 @@ def check_histories(first, second, run):
 
 def test_where_the_file_is_written(trained, export, tmp_path):
     assert "wrote nets/1.3," in export(trained, "-o", "nets").output
-    assert "python convnet.py -f nets\n" in export(trained, "-o", "nets", "--force").output
+    assert f"python convnet.py -f {tmp_path / 'nets'}\n" in export(trained, "-o", "nets", "--force").output
     assert "wrote nets/12.3," in (other := export(trained, "-o", "nets/12.3").output)
-    assert "python convnet.py -f nets/12.3\n" in other  # there is another one in the folder
+    assert (
+        f"python convnet.py -f {tmp_path / 'nets' / '12.3'}\n" in other
+    )  # there is another one in the folder
     assert "wrote nets/1.3," in export(trained, "-o", "nets/1.3", "--force").output
-    assert "wrote new/nets/1.3," in export(trained, "-o", "new/nets").output
-    assert [*files(tmp_path / "nets"), *files(tmp_path / "new")] == ["1.3", "12.3", "nets/1.3"]
+    assert "wrote new/1.3," in export(trained, "-o", "new/1.3").output
+    assert [*files(tmp_path / "nets"), *files(tmp_path / "new")] == ["1.3", "12.3", "1.3"]
     assert load_checkpoint(tmp_path / "nets" / "12.3").options["save_path"].value == str(tmp_path)
 
 
@@ -112,10 +114,14 @@ def test_a_folder_that_cannot_be_written(trained, export, tmp_path):
     assert "cannot write nets/1.3: Permission denied" in export(trained, "-o", "nets", code=6).output
 
 
-def test_a_folder_below_a_file(trained, export, tmp_path):
+def test_places_where_nothing_can_be_written(trained, export, tmp_path):
     (tmp_path / "nets").write_text("no folder")
-    assert "cannot make nets/low: Not a directory" in export(trained, "-o", "nets/low", code=6).output
-    assert (tmp_path / "nets").read_text() == "no folder"
+    before = files(tmp_path)
+    assert export(trained, "-o", "nets/low", code=2).output == "there is no directory nets\n"
+    assert export(trained, "-o", "no/such/folder", code=2).output == "there is no directory no/such\n"
+    (tmp_path / "full" / "1.3").mkdir(parents=True)
+    assert export(trained, "-o", "full", code=2).output == "full/1.3 is a directory\n"
+    assert files(tmp_path) == before
 
 
 def test_what_cannot_be_said_is_refused_and_nothing_written(train, export, tmp_path, the_run):

@@ -357,7 +357,7 @@ def test_states_that_a_checkpoint_cannot_have(run_of, tmp_path):
         "nothing is trained yet: a checkpoint is of a moment after a batch",
         "it stands at 0.0+96, in the middle of a batch: a checkpoint is of a moment after one",
         *(
-            f"[{layer}] decay=decoupled: only cuda-convnet was part of its training"
+            f"[{layer}] decay=decoupled: the program has no weight decay but cuda-convnet"
             for layer in ("conv1", "conv2", "conv3", "fc64", "fc10")
         ),
     ]
