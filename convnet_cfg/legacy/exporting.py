@@ -17,6 +17,7 @@ from convnet_cfg.language.layout import Layout, bias_layout, kernel_layout
 from convnet_cfg.language.network import Layer as NetworkLayer
 from convnet_cfg.language.network import Matrix, Network
 from convnet_cfg.language.params import DEFAULT_DECAY
+from convnet_cfg.language.spec import declared_keys
 from convnet_cfg.language.weight_types import FullSpec, WeightSpec
 from convnet_cfg.legacy.command_line import Places, option_records, unsaid
 from convnet_cfg.legacy.layer_fields import frozen, layer_fields
@@ -139,7 +140,9 @@ def checkpoint_of(trained: Trained, kept: Checkpoint | None, program: str, path:
         histories=histories_of(trained, network, program, kept),
         others=kept_too.others if kept_too else MappingProxyType({}),
     )
-    return Export(checkpoint, (*notes, *unsaid(program, trained.options), *_gathered(trained)))
+    written_otherwise = _about_parameters(trained, network, checkpoint, kept_too)
+    more = (*written_otherwise, *unsaid(program, trained.options), *_gathered(trained))
+    return Export(checkpoint, (*notes, *more))
 
 
 def _translated(trained: Trained, program: str) -> tuple[Network, tuple[str, ...]]:
@@ -170,6 +173,32 @@ def _cost_problems(network: Network) -> Iterator[str]:
     for layer in network.costs:
         if isinstance(layer.spec, DetectionCrossEntropySpec):
             yield f"[{layer.name}] type={layer.type}: what its program needs to report it is not known"
+
+
+def _about_parameters(
+    trained: Trained, network: Network, checkpoint: Checkpoint, kept: Checkpoint | None
+) -> Iterator[str]:
+    """Yield what is to be known of the parameter file, which a program reads again when it goes on."""
+    before = trained.built.network.dialect
+    if (before.placement is DeviceList) != (checkpoint.program == "v2"):
+        yield f"{trained.run.params} is in the words of {before.title}: give the program one in its own"
+    known = {layer.name: layer.values for layer in kept.layers} if kept else {}
+    changed = [
+        layer.name
+        for layer in checkpoint.layers
+        if any(
+            layer.values[key] != known[layer.name][key]
+            for key in _parameters(network[layer.name])
+            if key in layer.values and key in known.get(layer.name, ())
+        )
+    ]
+    if kept is not None and changed:
+        file = kept.options["layer_params"].value if "layer_params" in kept.options else "the file"
+        yield f"{file} has other values than were trained with: for {', '.join(changed)}"
+
+
+def _parameters(layer: NetworkLayer) -> set[str]:
+    return {key.name for key in declared_keys(type(layer.params)).values()} if layer.params else set()
 
 
 def _gathered(trained: Trained) -> Iterator[str]:

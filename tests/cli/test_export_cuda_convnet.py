@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tiny_runs
 
+from convnet_cfg.cli.export import TARGETS
 from convnet_cfg.legacy import load_checkpoint
+from convnet_cfg.training.checkpoints import read_checkpoint, write_checkpoint
 from convnet_cfg.training.trained import load_trained
 
 pytestmark = pytest.mark.slow
@@ -140,11 +142,19 @@ def test_what_cannot_be_said_is_refused_and_nothing_written(train, export, tmp_p
     assert {layer.name: layer.values["dropout"] for layer in checkpoint.layers}["conv1"] == 0.5
 
 
+def test_an_option_that_is_not_for_the_target(export, monkeypatch):
+    monkeypatch.setitem(TARGETS, "cuda-convnet", TARGETS["cuda-convnet"]._replace(options=()))
+    output = export("anywhere", "--as=v1", code=2).output
+    assert output == "--as has no meaning for --to cuda-convnet\n"
+
+
+def test_a_run_that_is_not_there(export):
+    assert "is not a run directory" in export("anywhere", code=6).output
+
+
 def test_a_run_in_the_middle_of_a_batch(trained, export, tmp_path):
     path = tiny_runs.newest(trained)
-    arrays, counters = tiny_runs.read_checkpoint(path)
-    from convnet_cfg.training.checkpoints import write_checkpoint
-
+    arrays, counters = read_checkpoint(path)
     write_checkpoint(path, arrays, {**counters, "position": [1, 3, 16], "partial": [[1.0, 2.0]]})
     output = export(trained, code=2).output
     assert "it stands at 1.3+16, in the middle of a batch" in output

@@ -64,10 +64,14 @@ def options_of(checkpoint, **given):
     return Options(**usual | given)
 
 
-def make_run(folder, checkpoint, layers, params, options):
-    """Return a run in a folder whose network has the weights, the costs and the place of a checkpoint."""
-    (folder / "layers.cfg").write_bytes((NETWORKS / f"{layers}.cfg").read_bytes())
-    (folder / "params.cfg").write_bytes((NETWORKS / f"{params}.params.cfg").read_bytes())
+def make_run(folder, checkpoint, sample, options, edit=None):
+    """Return a run in a folder whose network has the weights, the costs and the place of a checkpoint.
+
+    `edit` changes the text of the parameter file.
+    """
+    params = (NETWORKS / f"{sample.params}.params.cfg").read_text()
+    (folder / "layers.cfg").write_bytes((NETWORKS / f"{sample.layers}.cfg").read_bytes())
+    (folder / "params.cfg").write_text(edit(params) if edit else params)
     (folder / "log.jsonl").write_text("".join(log_lines(checkpoint)))
     run = RunDirectory(folder)
     sizes = [layer.values["outputs"] for layer in checkpoint.layers if layer.type == "data"]

@@ -11,8 +11,7 @@ import pytest
 from raw_pickles import differences, pickled, read_raw
 
 from convnet_cfg.errors import CheckpointError
-from convnet_cfg.legacy import Array, load_checkpoint
-from convnet_cfg.legacy.writing import write_checkpoint
+from convnet_cfg.legacy import Array, load_checkpoint, write_checkpoint
 
 NAMES = (
     *("v1-80sec", "v1-mix", "v1-mix-tolocal", "v1-cropped-zip", "v1-dnouri-dropout"),

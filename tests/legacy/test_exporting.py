@@ -11,10 +11,9 @@ from raw_pickles import differences, read_raw
 from sample_runs import SAMPLES, make_run, options_of, original
 
 from convnet_cfg.errors import UsageError
-from convnet_cfg.legacy import Array, Outputs, load_checkpoint
+from convnet_cfg.legacy import Array, Outputs, load_checkpoint, write_checkpoint
 from convnet_cfg.legacy.exporting import checkpoint_of, program_of
 from convnet_cfg.legacy.translation import translate
-from convnet_cfg.legacy.writing import write_checkpoint
 from convnet_cfg.training.building import read_network
 
 pytestmark = pytest.mark.slow
@@ -47,10 +46,10 @@ def name(request):
 def run_of(checkpoints, tmp_path_factory):
     """Make the run that stands where a sample stands."""
 
-    def make(name, **given):
+    def make(name, edit=None, **given):
         sample, checkpoint = SAMPLES[name], original(checkpoints, name)
         options = options_of(checkpoint, **sample.options | given)
-        return make_run(tmp_path_factory.mktemp(name), checkpoint, sample.layers, sample.params, options)
+        return make_run(tmp_path_factory.mktemp(name), checkpoint, sample, options, edit)
 
     return make
 
@@ -183,6 +182,15 @@ def test_what_training_changed_of_an_import_is_ours(run_of, checkpoints, tmp_pat
     assert changed == {"num_epochs": (7, True), "minibatch_size": (64, True)}
 
 
+def test_an_import_with_other_rates(run_of, checkpoints, tmp_path):
+    kept = without_arrays(original(checkpoints, "v1-mix"))
+    _, notes = exported(run_of("v1-mix", rate_factor=0.5), tmp_path / "4.2", kept)
+    assert notes[0] == (
+        "cfg/mix-params.cfg has other values than were trained with: "
+        "for conv1, conv2, conv3, conv3b, conv4, local5, fc10, fcs"
+    )
+
+
 def test_matrices_are_in_the_original_order(run_of, checkpoints, tmp_path):
     """The formulas are those of spec/layers.md section 0.3."""
     trained = run_of("v1-80sec")
@@ -231,7 +239,8 @@ def test_learning_rates_are_multiplied_by_the_factor(run_of, tmp_path):
 
 
 def test_v1_as_v2_has_the_fields_of_v2(run_of, checkpoints, tmp_path):
-    made, notes = exported(run_of("v1-80sec"), tmp_path / "4.1", version="v2")
+    trained = run_of("v1-80sec")
+    made, notes = exported(trained, tmp_path / "4.1", version="v2")
     fields_of = {layer.type: set(layer.values) for layer in original(checkpoints, "v2-mix").layers}
     fields_of |= {layer.type: set(layer.values) for layer in original(checkpoints, "v2-hybrid").layers}
     for layer in made.layers:
@@ -246,7 +255,9 @@ def test_v1_as_v2_has_the_fields_of_v2(run_of, checkpoints, tmp_path):
     assert [layer.name for layer in made.layers][-4:] == [
         f"{name}_neuron" for name in ("pool1", "conv2", "conv3", "fc64")
     ]
-    assert notes == ()
+    assert notes == (
+        f"{trained.run.params} is in the words of cuda-convnet: give the program one in its own",
+    )
 
 
 def test_histories_of_v1_as_v2_are_sums(run_of, checkpoints, tmp_path):
@@ -363,6 +374,17 @@ def test_states_that_a_checkpoint_cannot_have(run_of, tmp_path):
     ]
 
 
+def test_gradients_gathered_for_an_update(run_of, tmp_path):
+    """The original begins to gather anew (spec/params.md section 5)."""
+    trained = run_of("v2-mix", lambda text: text.replace("updatePeriod=1", "updatePeriod=3"))
+    assert exported(trained, tmp_path / "3.4").notes == ()
+    variable = trained.built.variables["conv1/kernel"]
+    trained.built.optimizer.gathering(variable).count.assign(2)
+    assert exported(trained, tmp_path / "3.4").notes == (
+        "conv1/kernel: 2 minibatches gathered for its next update are left out",
+    )
+
+
 def test_lines_behind_the_checkpoint_are_left_out(run_of, checkpoints, tmp_path):
     trained = run_of("v1-80sec")
     line = {"kind": "train", "epoch": 4, "batch": 2, "cases": 60, "costs": {"logprob": [1.0, 0.5]}}
@@ -393,7 +415,9 @@ def test_what_the_options_cannot_say_is_noted(run_of, tmp_path):
 
 
 def test_a_multiview_test_names_its_cost(run_of, tmp_path):
-    made, _ = exported(run_of("v1-80sec", multiview=True), tmp_path / "4.1")
+    trained = run_of("v1-80sec", multiview=True, provider_options={"test_views": 10})
+    made, notes = exported(trained, tmp_path / "4.1")
+    assert notes == ()
     options = {name: made.options[name].value for name in ("multiview_test", "logreg_name")}
     assert options == {"multiview_test": 1, "logreg_name": "logprob"}
 
