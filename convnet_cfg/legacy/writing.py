@@ -11,7 +11,7 @@ from typing import Any
 
 from convnet_cfg.data.unpickling import PickledClass, PickledObject
 from convnet_cfg.data.writing import Pickler, write_whole
-from convnet_cfg.errors import CheckpointError
+from convnet_cfg.errors import CheckpointError, shorten
 from convnet_cfg.legacy.options import ATTRIBUTES
 from convnet_cfg.legacy.values import Array, Checkpoint, Expression, Layer, Option, OptionParser, Value
 
@@ -23,7 +23,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint that its program can load; the file is there when all of it is on the disk.
 
     Raises:
-        CheckpointError: it cannot be written; what was there before still is, and nothing else.
+        CheckpointError: it cannot be written, or holds what no checkpoint can; what was there before still is,
+            and nothing else.
     """
     data = CONTAINERS[checkpoint.container](_pickled(checkpoint))
     try:
@@ -138,8 +139,17 @@ class _Thawer:
 
 
 def _text(text: str) -> bytes:
-    """Return a string of Python 2; what was read as latin-1 is written as that."""
-    return text.encode("latin-1")
+    """Return a string of Python 2; what was read as latin-1 is written as that.
+
+    Raises:
+        CheckpointError: it has other letters.
+    """
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise CheckpointError(
+            f"{shorten(text)!r} has letters that a checkpoint cannot hold: expected those of Latin-1"
+        ) from None
 
 
 _THAWERS: Mapping[type, Callable[[_Thawer, Any], Any]] = {

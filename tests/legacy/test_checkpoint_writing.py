@@ -104,6 +104,13 @@ def test_text_that_is_not_ascii(tmp_path):
     assert load_checkpoint(tmp_path / "3.2").others == {"place": "Zürich"}
 
 
+def test_text_that_is_not_latin_1(tmp_path):
+    original = load_checkpoint(SMALL / "v1")
+    with pytest.raises(CheckpointError, match="'слой' has letters that a checkpoint cannot hold"):
+        write_checkpoint(tmp_path / "3.2", replace(original, others={"place": "слой"}))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(CheckpointError, match="cannot write .*No such file"):
         write_checkpoint(tmp_path / "no" / "3.2", load_checkpoint(SMALL / "v1"))
