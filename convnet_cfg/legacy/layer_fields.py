@@ -90,7 +90,7 @@ class _Book:
         uses = _of_base(_USES, layer)(layer)
         gradient, acts = self._shared_memory(layer)
         return {
-            "requiresParams": type(layer.spec).params.required and not layer.implicit,
+            "requiresParams": type(layer.spec).params.required,
             "usesActs": uses.acts,
             "usesInputs": uses.inputs,
             "forceOwnActs": uses.own_acts,

@@ -23,8 +23,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint that its program can load; the file is there when all of it is on the disk.
 
     Raises:
-        CheckpointError: it cannot be written, or holds what no checkpoint can; what was there before still is,
-            and nothing else.
+        CheckpointError: it cannot be written, or holds what no checkpoint can; what was there before still
+            is, and nothing else.
     """
     data = CONTAINERS[checkpoint.container](_pickled(checkpoint))
     try:
