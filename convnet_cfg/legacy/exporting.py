@@ -11,7 +11,6 @@ import numpy as np
 
 from convnet_cfg.data.writing import whole_folder
 from convnet_cfg.errors import CheckpointError, UsageError, printable
-from convnet_cfg.language.cost_types import DetectionCrossEntropySpec
 from convnet_cfg.language.dialect import DeviceList
 from convnet_cfg.language.layout import Layout, bias_layout, kernel_layout
 from convnet_cfg.language.network import Layer as NetworkLayer
@@ -148,7 +147,7 @@ def checkpoint_of(trained: Trained, kept: Checkpoint | None, program: str, path:
 def _translated(trained: Trained, program: str) -> tuple[Network, tuple[str, ...]]:
     """Return the network in the program's language, and notes; refuse all that cannot be said, at once."""
     translation = translate(trained.built.network, program)
-    problems = [*_state_problems(trained), *translation.problems, *_cost_problems(translation.network)]
+    problems = [*_state_problems(trained), *translation.problems]
     if problems:
         title = LANGUAGES[program].title
         listed = "\n".join(f"  {problem}" for problem in problems)
@@ -167,12 +166,6 @@ def _state_problems(trained: Trained) -> Iterator[str]:
         decay = (rule.decay if rule else None) or trained.options.decay
         if rule is not None and rule.weight_decay > 0 and decay != DEFAULT_DECAY:
             yield f"[{owned.layer.name}] decay={decay}: the program has no weight decay but {DEFAULT_DECAY}"
-
-
-def _cost_problems(network: Network) -> Iterator[str]:
-    for layer in network.costs:
-        if isinstance(layer.spec, DetectionCrossEntropySpec):
-            yield f"[{layer.name}] type={layer.type}: what its program needs to report it is not known"
 
 
 def _about_parameters(

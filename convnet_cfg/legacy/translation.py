@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from math import isqrt
 from typing import Any, NamedTuple
 
+from convnet_cfg.language.cost_types import DetectionCrossEntropySpec
 from convnet_cfg.language.dialect import Dialect
 from convnet_cfg.language.dialects import V1, V1_DROPOUT, V2
 from convnet_cfg.language.kinds import Kind
@@ -66,6 +67,8 @@ class _Translator:
             whose = f" of {self.network.dialect.title}" if target else ""
             self.refuse(layer, f"type={layer.type}{whose}: {self.language.title} has no such layer")
             return layer
+        if isinstance(layer.spec, DetectionCrossEntropySpec):
+            self.refuse(layer, f"type={layer.type}: what its program needs to report it is not known")
         spec = self._converted(layer, layer.spec, target)
         self._check_neuron(layer)
         self._check_rates(layer)

@@ -157,3 +157,10 @@ def test_a_layer_of_a_fork(tmp_path):
     for program, title in (("v1", "cuda-convnet"), ("v1+dropout", "cuda-convnet with dropout")):
         (problem,) = translate(network, program).problems
         assert problem == f"[last] type=union: {title} has no such layer"
+
+
+def test_a_cost_whose_report_is_not_known(tmp_path):
+    layers = DATA + "[cost]\ntype=cost.dce\ninputs=data,data\ngpu=0\n"
+    network = network_of(tmp_path, layers, ONLY_COST)
+    expected = "[cost] type=cost.dce: what its program needs to report it is not known"
+    assert translate(network, "v2").problems == (expected,)
