@@ -23,15 +23,26 @@ class Target(NamedTuple):
     function: str
     suffix: str
     options: tuple[str, ...] = ()
+    into_folder: bool = False  # the path is a folder too, and the function is told whether to overwrite
 
 
-TARGETS: dict[str, Target] = {}
+TARGETS: dict[str, Target] = {
+    "cuda-convnet": Target(
+        "convnet_cfg.legacy.exporting:export", ".cuda-convnet", ("version",), into_folder=True
+    ),
+}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="The format.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="PATH", help="The file to write.")
+@click.option(
+    "--as",
+    "version",
+    type=click.Choice(["v1", "v2"]),
+    help="The version of cuda-convnet; without it that of the network's two files.",
+)
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show what TensorFlow says.")
 def export(run: Path, target: str, output: Path | None, force: bool, verbose: bool, **options: Any) -> None:
@@ -39,9 +50,11 @@ def export(run: Path, target: str, output: Path | None, force: bool, verbose: bo
     given = {name: value for name, value in options.items() if value is not None}
     chosen = TARGETS[target]
     if strange := sorted(set(given) - set(chosen.options)):
-        raise UsageError(f"--{strange[0].replace('_', '-')} has no meaning for --to {target}")
+        raise UsageError(f"{_flag(strange[0])} has no meaning for --to {target}")
     path = output or Path(f"{run.resolve().name}{chosen.suffix}")
-    if path.exists() and not force:
+    if chosen.into_folder:
+        given["force"] = force
+    elif path.exists() and not force:
         raise UsageError(f"{printable(str(path))} is there already: give --force to overwrite it")
     start_tensorflow(verbose)
     from convnet_cfg.training.trained import load_trained
@@ -50,3 +63,9 @@ def export(run: Path, target: str, output: Path | None, force: bool, verbose: bo
     write: Callable[..., list[str]] = getattr(importlib.import_module(module), name)
     for line in write(load_trained(run), path, **given):
         click.echo(line)
+
+
+def _flag(name: str) -> str:
+    """Return how an option is written on the command line."""
+    options = click.get_current_context().command.params
+    return next(option.opts[0] for option in options if option.name == name)
