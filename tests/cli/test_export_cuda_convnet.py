@@ -1,5 +1,6 @@
 """`convnet export --to cuda-convnet` on runs that were trained here."""
 
+import errno
 import json
 import os
 
@@ -110,10 +111,18 @@ def test_what_is_there_is_left(trained, export, tmp_path):
     assert (tmp_path / "nets" / "1.3").read_text() == "another one"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_folder_that_cannot_be_written(trained, export, tmp_path):
-    (tmp_path / "nets").mkdir(mode=0o500)
-    assert "cannot write nets/1.3: Permission denied" in export(trained, "-o", "nets", code=6).output
+@pytest.mark.parametrize("there", [True, False])
+def test_a_disk_that_is_full(trained, export, tmp_path, monkeypatch, there):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if there:
+        (tmp_path / "nets").mkdir()
+    before = files(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left on device" in export(trained, "-o", "nets", code=6).output
+    assert files(tmp_path) == before
+    assert not there or not files(tmp_path / "nets")
 
 
 def test_places_where_nothing_can_be_written(trained, export, tmp_path):
