@@ -30,6 +30,7 @@ COMMANDS = {
     "inspect": Entry("inspect:inspect", "Say what is in a checkpoint of cuda-convnet."),
     "list": Entry("list:list_networks", "List the networks that come along, and their recipes."),
     "reproduce": Entry("reproduce:reproduce", "Train a published network through the stages of its recipe."),
+    "show": Entry("show:show", "Show where a run stands, its costs and its weights."),
     "test": Entry("test:test", "Evaluate a trained network."),
     "train": Entry("train:train", "Train the network that a configuration describes."),
 }

@@ -27,12 +27,16 @@ class Target(NamedTuple):
     function: str
     suffix: str
     options: tuple[str, ...] = ()
+    into_folder: bool = False  # the path is a folder too, and the function is told whether to overwrite
     extra: str | None = None
     must_end: bool = False
     marker: str | None = None
 
 
 TARGETS: dict[str, Target] = {
+    "cuda-convnet": Target(
+        "convnet_cfg.legacy.exporting:export", ".cuda-convnet", ("version",), into_folder=True
+    ),
     "keras": Target("convnet_cfg.export.targets:keras_file", ".keras", must_end=True),
     "savedmodel": Target("convnet_cfg.export.targets:savedmodel", ".savedmodel", marker="saved_model.pb"),
     "onnx": Target("convnet_cfg.export.targets:onnx", ".onnx", extra="onnx"),
@@ -49,6 +53,12 @@ EXTRAS = {
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="The format.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="PATH", help="The file to write.")
+@click.option(
+    "--as",
+    "version",
+    type=click.Choice(["v1", "v2"]),
+    help="The version of cuda-convnet; without it that of the network's two files.",
+)
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show what TensorFlow says.")
 def export(run: Path, target: str, output: Path | None, force: bool, verbose: bool, **options: Any) -> None:
@@ -56,10 +66,13 @@ def export(run: Path, target: str, output: Path | None, force: bool, verbose: bo
     given = {name: value for name, value in options.items() if value is not None}
     chosen = TARGETS[target]
     if strange := sorted(set(given) - set(chosen.options)):
-        raise UsageError(f"--{strange[0].replace('_', '-')} has no meaning for --to {target}")
+        raise UsageError(f"{_flag(strange[0])} has no meaning for --to {target}")
     path = output or Path(f"{run.resolve().name}{chosen.suffix}")
     check_extra(target, chosen.extra)
-    check_place(path, chosen, force)
+    if chosen.into_folder:
+        given["force"] = force
+    else:
+        check_place(path, chosen, force)
     from convnet_cfg.training.setup import locate
     from convnet_cfg.training.trained import load_trained
 
@@ -100,3 +113,9 @@ def check_place(path: Path, target: Target, force: bool) -> None:
         raise UsageError(f"{shown} is there already, and has no {target.marker}: it is not overwritten")
     if not force:
         raise UsageError(f"{shown} is there already: give --force to overwrite it")
+
+
+def _flag(name: str) -> str:
+    """Return how an option is written on the command line."""
+    options = click.get_current_context().command.params
+    return next(option.opts[0] for option in options if option.name == name)

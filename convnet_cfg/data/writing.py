@@ -13,6 +13,7 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
+from convnet_cfg.data.unpickling import PickledClass, PickledObject
 from convnet_cfg.errors import DataError
 
 # One name for all, so that what a killed program left behind is overwritten by the next.
@@ -111,27 +112,53 @@ def write_pickle(path: Path, content: object) -> None:
         DataError: it cannot be written.
     """
     with explaining_failure(f"cannot write {path}"):
-        write_whole(path, lambda file: _Writer(file, protocol=2).dump(content))
+        write_whole(path, lambda file: Pickler(file).dump(content))
 
 
-class _Writer(pickle._Pickler):
-    """The pickler written in Python, with strings and names of numpy as they were in Python 2."""
+class Pickler(pickle._Pickler):
+    """The pickler written in Python, with strings, names of numpy and old-style classes as in Python 2.
+
+    It also writes what `unpickling.Reader` returns for classes and their objects. What is one object is one
+    in the file too.
+    """
 
     write: Callable[[bytes], None]
     memoize: Callable[[object], None]
+    save: Callable[[object], None]
     dispatch: ClassVar[dict[type, Callable[[Any, Any], None]]] = dict(pickle._Pickler.dispatch)
 
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file, protocol=2)
+
     def save_bytes(self, data: bytes) -> None:
+        """Write bytes as a string of Python 2."""
         self._save_string(data, data)
 
     def save_str(self, text: str) -> None:
+        """Write text in ASCII as a string of Python 2, other text as one of Unicode."""
         if text.isascii():
             self._save_string(text, text.encode("ascii"))
         else:
             _save_other_text(self, text)
 
+    def save_class(self, cls: PickledClass) -> None:
+        """Write the name of a class."""
+        self.write(pickle.GLOBAL + f"{cls.module}\n{cls.name}\n".encode("ascii"))
+        self.memoize(cls)
+
+    def save_object(self, what: PickledObject) -> None:
+        """Write an object of an old-style class, with its attributes."""
+        self.write(pickle.MARK)
+        self.save(what.cls)
+        self.write(pickle.OBJ)
+        self.memoize(what)
+        self.save(what.attributes)
+        self.write(pickle.BUILD)
+
     dispatch[bytes] = save_bytes
     dispatch[str] = save_str
+    dispatch[PickledClass] = save_class
+    dispatch[PickledObject] = save_object
 
     def _save_string(self, what: object, data: bytes) -> None:
         if len(data) < 256:
@@ -141,6 +168,7 @@ class _Writer(pickle._Pickler):
         self.memoize(what)
 
     def save_global(self, obj: object, name: str | None = None) -> None:
+        """Write the name of a function or class of numpy, as numpy 1 had it."""
         if obj is _RECONSTRUCT:
             self.write(pickle.GLOBAL + b"numpy.core.multiarray\n_reconstruct\n")
             self.memoize(obj)

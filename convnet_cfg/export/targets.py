@@ -33,7 +33,7 @@ def write(name: str, trained: Trained, path: Path) -> list[str]:
     ends = {"inputs": _forms(inference.inputs), "outputs": _forms(inference.outputs)}
     difference = export(form, inference, path, {**description, **ends})
     return [
-        f"{printable(str(path))}: {form.title}, {description['network']} at {trained.position}",
+        f"wrote {printable(str(path))}: {form.title}, {description['network']} at {trained.position}",
         *(f"input {port.name}: {port.form}" for port in inference.inputs),
         *(f"output {port.name}: {port.form}" for port in inference.outputs),
         f"prepare inputs as the tests of the run do: {preparation(trained.options, trained.form)}",

@@ -108,9 +108,8 @@ def _columns(layer: Layer) -> Values:
 
 
 def _data(layer: Layer, spec: types.DataSpec) -> Values:
-    return (
-        {"start": spec.first, "end": spec.end or layer.output.size} if isinstance(spec, PartDataSpec) else {}
-    )
+    end = spec.end or spec.first + layer.output.size
+    return {"start": spec.first, "end": end} if isinstance(spec, PartDataSpec) else {}
 
 
 def _pixels(layer: Layer, spec: PixelSpec) -> Values:

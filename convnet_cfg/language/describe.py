@@ -100,8 +100,22 @@ def _classes(network: Network) -> int | dict[str, int] | None:
 
 
 def _describe_layer(layer: Layer, network: Network, numbers: Mapping[str, int]) -> Values:
-    values: Values = {"name": layer.name, "type": layer.type, "implicit": layer.implicit}
-    values |= _file_values(layer.spec)
+    return {
+        "name": layer.name,
+        "type": layer.type,
+        "implicit": layer.implicit,
+        **original_values(layer, network, numbers),
+        "parameters": layer.parameters,
+        "multiply_adds": layer.multiply_adds,
+    }
+
+
+def original_values(layer: Layer, network: Network, numbers: Mapping[str, int]) -> Values:
+    """Return what the parsers of the original programs made of a layer, by their names; matrices as shapes.
+
+    Some programs had only some of them. `numbers` are the places of the layers in the original's order.
+    """
+    values: Values = {"name": layer.name, "type": layer.type, **_file_values(layer.spec)}
     values["outputs"] = layer.output.size
     if layer.inputs:
         values["inputs"] = [source.name for source in layer.inputs]
@@ -113,7 +127,7 @@ def _describe_layer(layer: Layer, network: Network, numbers: Mapping[str, int]) 
         values |= _weight_values(layer, layer.spec, numbers)
     if network.dialect.placement:
         values |= _placement(layer, network)
-    return {**values, "parameters": layer.parameters, "multiply_adds": layer.multiply_adds}
+    return values
 
 
 def _file_values(spec: LayerSpec) -> Values:

@@ -45,7 +45,7 @@ class WeightSpec(LayerSpec):
         per_input=True,
         doc="Standard deviation of the first weights, which are drawn around 0.",
     )
-    initial_bias: float = key("initB", NUMBER, default=0.0, doc="First value of the biases.")
+    initial_bias: float = key("initB", NUMBER, default=0, doc="First value of the biases.")
     weight_function: FunctionCall | None = key(
         "initWFunc",
         FUNCTION,

@@ -1,4 +1,4 @@
-"""cuda-convnet's own files: checkpoints of its programs, read without running what is in them."""
+"""cuda-convnet's own files: its checkpoints, read without running what is in them, and written."""
 
 from convnet_cfg.legacy.reading import load_checkpoint, newest_checkpoint
 from convnet_cfg.legacy.values import (
@@ -11,6 +11,7 @@ from convnet_cfg.legacy.values import (
     Outputs,
     Value,
 )
+from convnet_cfg.legacy.writing import write_checkpoint
 
 __all__ = [
     "Array",
@@ -23,4 +24,5 @@ __all__ = [
     "Value",
     "load_checkpoint",
     "newest_checkpoint",
+    "write_checkpoint",
 ]

@@ -44,10 +44,10 @@ def _attributes(value: object, cls: str, where: str) -> dict[str, Any]:
 def _option(name: str, value: object, freezer: Freezer) -> Option:
     where = f"option {name!r:.80}"
     attributes = _attributes(value, "Option", where)
-    if missing := sorted(set(_ATTRIBUTES) - set(attributes)):
+    if missing := sorted(set(ATTRIBUTES) - set(attributes)):
         raise CheckpointError(f"{where} has no {missing[0]!r}")
     frozen = {key: freezer.freeze(each, f"{key!r:.80} of {where}") for key, each in attributes.items()}
-    known = {field: read(frozen.pop(key), where) for key, (field, read) in _ATTRIBUTES.items()}
+    known = {field: read(frozen.pop(key), where) for key, (field, read) in ATTRIBUTES.items()}
     return Option(**known, others=MappingProxyType(frozen))
 
 
@@ -67,7 +67,7 @@ def _any(value: object, _where: str) -> object:
     return value
 
 
-_ATTRIBUTES: dict[str, tuple[str, Callable[[object, str], Any]]] = {
+ATTRIBUTES: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "name": ("name", text),
     "letter": ("letter", text),
     "desc": ("description", text),
@@ -81,3 +81,4 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "requires": ("requires", _any),
     "prefixed_letter": ("prefixed_letter", text),
 }
+"""The attributes of an option: what `values.Option` calls them, and how they are read."""

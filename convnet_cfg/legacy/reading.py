@@ -15,7 +15,7 @@ from convnet_cfg.legacy.freezing import Freezer, described, integer, text, text_
 from convnet_cfg.legacy.options import CLASSES, read_options
 from convnet_cfg.legacy.values import Checkpoint, Layer, Outputs, Value
 
-_FILE_NAME = re.compile(r"(\d{1,18})\.(\d{1,18})")
+FILE_NAME = re.compile(r"(\d{1,18})\.(\d{1,18})")  # of a checkpoint: epoch and batch
 _HISTORY = "_outputs"
 
 
@@ -55,7 +55,7 @@ def newest_checkpoint(path: Path) -> Path:
     if names is None:
         return path
     found = [
-        (tuple(map(int, match.groups())), match[0]) for match in map(_FILE_NAME.fullmatch, names) if match
+        (tuple(map(int, match.groups())), match[0]) for match in map(FILE_NAME.fullmatch, names) if match
     ]
     if not found:
         raise CheckpointError(

@@ -45,6 +45,7 @@ def recipe(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_each_arm_is_trained_with_each_seed_through_all_stages(convnet, recipe, data, the_run):
     printed = convnet("reproduce", recipe, "--data", data).stdout
     folder = the_run()

@@ -91,7 +91,7 @@ def test_what_is_said_and_kept_of_a_run(convnet, trained, tmp_path):
     (written,) = tmp_path.glob("*.keras")
     assert written.name == f"{trained.name}.keras"
     lines = printed.splitlines()
-    assert lines[0] == f"{written.name}: Keras, net at 1.3"
+    assert lines[0] == f"wrote {written.name}: Keras, net at 1.3"
     crop = "the 6 x 6 pixels at the centre of each image (crop border 1)"
     less = "values 0 to 255 minus the centre of the mean image (data_mean in batches.meta)"
     prepared = f"{crop}, {less} (data provider 'cifar-cropped')"

@@ -53,6 +53,7 @@ def test_no_tensorflow(tmp_path, data, arguments, code):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_another_backend_of_keras_does_not_matter(tmp_path, data):
     """Neither what the environment names nor what keras.json names has to be installed."""
     write_pair(tmp_path)

@@ -32,6 +32,7 @@ def section(heading):
     return re.split(rf"^#{{2,{len(order)}}} ", TEXT.partition(f"\n{heading}\n")[2], flags=re.MULTILINE)[0]
 
 
+@pytest.mark.slow
 def test_it_is_current():
     assert page(examples()) == TEXT, "run make reference"
 

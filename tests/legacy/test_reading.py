@@ -245,6 +245,7 @@ def test_compressed_and_cut_at_every_byte(refused, name):
         assert len(refused(data[:end])) > 10
 
 
+@pytest.mark.slow
 def test_any_damage_is_explained(tmp_path, runner):
     """Whatever becomes of the bytes: values that can be shown, or a reason."""
     rng = np.random.default_rng(5)

@@ -30,6 +30,7 @@ def as_it_should_be(result):
     return (result.ran and not result.problems) or "wholly outside" in result.refused
 
 
+@pytest.mark.slow
 def test_a_network_of_each_dialect_trains(networks):
     dialects = {}
     for (dialect, _), each in networks.items():

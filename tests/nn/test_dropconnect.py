@@ -209,6 +209,7 @@ def test_survives_saving(layer, tmp_path):
     assert model.output_shape == (None, 3)
 
 
+@pytest.mark.slow
 def test_sampling_converges_to_the_rectified_normal_mean():
     """E max(0, z) = mean * Phi(mean / s) + s * phi(mean / s) for a normal z of deviation s."""
     x, rate = normal(3, 5), 0.3

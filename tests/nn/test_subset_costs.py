@@ -50,6 +50,7 @@ def test_energies_of_any_size(dtype, shift):
     np.testing.assert_allclose(gradient[1], [0.15, -0.6, 0.15, 0.15, 0.15], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_classes():
     energies = np.zeros((2, 1000), np.float32)
     rows, gradient = rows_and_gradient(lambda e: nn.subset_logreg([0, 999], e, 5), energies)

@@ -107,6 +107,7 @@ def test_all_rules_equal_the_reference_after_50_steps(all_rules, numbers, change
         assert np.abs(velocity - expected_velocity).max() < 1e-9 * max(np.abs(expected_velocity).max(), 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["eager", "graph", "xla"])
 def test_all_rules_in_single_precision_stay_within_1e_6(how):
     """In the mean of squares: where sin(w) feeds an error back, a single weight may be 1e-5 off."""
