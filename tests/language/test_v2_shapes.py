@@ -2,6 +2,7 @@
 
 import pytest
 
+from convnet_cfg.language.describe import describe
 from convnet_cfg.language.params import Limits
 
 NET = """
@@ -63,11 +64,14 @@ def test_size(load, layer_type, keys, size, weights):
 
 
 @pytest.mark.parametrize(
-    ("keys", "size"), [("start=1024\nend=2048", 1024), ("start=3000", 72), ("end=10", 10)]
+    ("keys", "size", "end"),
+    [("start=1024\nend=2048", 1024, 2048), ("start=3000", 72, 3072), ("end=10", 10, 10)],
 )
-def test_part_of_the_data(load, keys, size):
+def test_part_of_the_data(load, keys, size, end):
+    """Without `end` the original kept the size of the matrix (golden: v2_data_start_end)."""
     network = load(net("neuron", "neuron=relu", keys))
     assert network["data"].output.size == size
+    assert describe(network)["layers"][0]["end"] == end
     assert network.data_dims == (3072,)
 
 
