@@ -27,6 +27,7 @@ COMMANDS = {
     "check": Entry("check:check", "Read a configuration and say what it describes, or what is wrong."),
     "data": Entry("data:data", "Make data batches: from folders of images."),
     "export": Entry("export:export", "Write a trained network for another program."),
+    "import": Entry("import_:import_", "Make a run of a checkpoint of cuda-convnet."),
     "inspect": Entry("inspect:inspect", "Say what is in a checkpoint of cuda-convnet."),
     "list": Entry("list:list_networks", "List the networks that come along, and their recipes."),
     "reproduce": Entry("reproduce:reproduce", "Train a published network through the stages of its recipe."),

@@ -14,6 +14,7 @@ from convnet_cfg.cli.arguments import RANGE, own_options, with_provider_options
 @click.argument("run", metavar="RUN")
 @click.option("--multiview", is_flag=True, help="Average predictions over nine or ten views of each case.")
 @click.option("--test-range", type=RANGE, metavar="A-B", help="Batches to test on; else those of the run.")
+@click.option("--data-provider", metavar="NAME", help="The data provider, if not that of the run.")
 @click.option("--data-path", metavar="DIR", help="Where the data are, if not where they were.")
 @with_provider_options
 @own_options

@@ -1,6 +1,7 @@
 """Data providers: batch files and made-up data, delivered as numpy arrays and prepared on the device."""
 
 from convnet_cfg.data.batches import Batch, BatchDirectory
+from convnet_cfg.data.folders import image_shape
 from convnet_cfg.data.images import CroppedImageProvider, ImageProvider, InnerCropProvider
 from convnet_cfg.data.jpeg_batches import JpegDirectory
 from convnet_cfg.data.jpeg_images import JpegImageProvider
@@ -10,6 +11,7 @@ from convnet_cfg.data.provider_options import read_options
 from convnet_cfg.data.registry import (
     REGISTRY,
     directory_on_path,
+    is_registered,
     needs_path,
     open_provider,
     options_of,
@@ -31,6 +33,8 @@ __all__ = [
     "JpegDirectory",
     "JpegImageProvider",
     "directory_on_path",
+    "image_shape",
+    "is_registered",
     "load_pickle",
     "needs_path",
     "open_provider",

@@ -85,12 +85,19 @@ def _image_shape(file: Path, values: object) -> tuple[int, int, int]:
     """Return rows, columns, channels of a square image with so many values."""
     if values is None:
         raise DataError(f"{file}: has neither num_vis nor data_mean, so the image size is unknown")
-    if isinstance(values, int | np.integer) and values > 0:
-        for channels in (3, 1):
-            side = isqrt(int(values) // channels)
-            if channels * side * side == values:
-                return side, side, channels
-    raise DataError(f"{file}: images of {values!r:.40} values are not square with 3 channels or 1")
+    shape = image_shape(int(values)) if isinstance(values, int | np.integer) else None
+    if shape is None:
+        raise DataError(f"{file}: images of {values!r:.40} values are not square with 3 channels or 1")
+    return shape
+
+
+def image_shape(values: int) -> tuple[int, int, int] | None:
+    """Return rows, columns, channels of the square image of so many values, in colour or grey; else None."""
+    for channels in (3, 1):
+        side = isqrt(max(values, 0) // channels)
+        if side and channels * side * side == values:
+            return side, side, channels
+    return None
 
 
 def _mean_values(file: Path, content: Mapping[str, object]) -> np.ndarray:

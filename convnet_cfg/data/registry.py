@@ -88,12 +88,17 @@ def stored_provider(path: str | os.PathLike[str]) -> str:
     name = content.get("dp_type") if isinstance(content, dict) else None
     if not isinstance(name, str) or not name:
         raise UsageError(f"{file} does not name its data provider (dp_type)")
-    if _find_registered(name, None) is None:
+    if not is_registered(name):
         raise UsageError(
             f"{file} asks for data provider {shorten(name)!r}, which does not come along: "
             "if you trust it, name it with --data-provider"
         )
     return name
+
+
+def is_registered(name: str) -> bool:
+    """Return whether a provider of this name comes along, or was registered: nothing is imported for it."""
+    return _find_registered(name, None) is not None
 
 
 def check_options(name: str, given: Iterable[str]) -> None:

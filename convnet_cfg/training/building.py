@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convnet_cfg.data import DataProvider, open_provider, working_directory_on_path
-from convnet_cfg.errors import ConfigError, ConvnetError, Place, Problem, UsageError
+from convnet_cfg.errors import CheckpointError, ConfigError, ConvnetError, Place, Problem, UsageError
 from convnet_cfg.language import Network, load_network, refused_decay, refused_functions
+from convnet_cfg.language.layer_types import DataSpec
+from convnet_cfg.language.v2_types import BlockSpec
+from convnet_cfg.language.weight_types import FullSpec
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.record import DataForm
 
@@ -23,6 +26,41 @@ if TYPE_CHECKING:
 def form_of(provider: DataProvider) -> DataForm:
     """Return the form of what a provider delivers."""
     return DataForm(tuple(map(tuple, provider.shapes)), int(provider.num_classes))
+
+
+def recorded_form(record: Mapping[str, Any], options: Options) -> DataForm:
+    """Return the form of the data that a run is trained on, as its record has it.
+
+    Raises:
+        CheckpointError: the record is damaged.
+        UsageError, DataError: a run of an earlier version did not record it, and the data are not there.
+    """
+    if "data" in record:
+        return DataForm.from_json(record["data"])
+    return form_of(open_checked_provider(options))
+
+
+def check_form(network: Network, before: DataForm, now: DataForm) -> None:
+    """Check that fully connected layers get values in the order in which they learned them.
+
+    Images are to us in another order than vectors are, and rows of a kernel follow it.
+
+    Raises:
+        CheckpointError: one reads a data matrix, as it is, that has another shape than it had.
+    """
+    changed = [one != other for one, other in zip(before.shapes, now.shapes, strict=False)]
+    as_they_are: set[str] = set()
+    for layer in network.layers:
+        spec, reads = layer.spec, any(source.name in as_they_are for source in layer.inputs)
+        if isinstance(spec, DataSpec):
+            as_they_are |= {layer.name} if any(changed[spec.data_index : spec.data_index + 1]) else set()
+        elif reads and isinstance(spec, FullSpec) and not isinstance(spec, BlockSpec):
+            raise CheckpointError(
+                f"layer {layer.name!r} reads data as they are, and they are of another form: "
+                f"{list(now.shapes)}, the run began with {list(before.shapes)}"
+            )
+        elif reads and layer.output.image is None:
+            as_they_are.add(layer.name)
 
 
 def read_network(layers: Path, params: Path, form: DataForm, options: Options) -> Network:

@@ -18,6 +18,7 @@ from convnet_cfg.training.position import Position
 
 FORMAT = "convnet-cfg checkpoint 1"
 SUFFIX = ".safetensors"
+VELOCITY = "/velocity"  # ends the names of velocities, behind those of their weights
 COUNTERS = {"position", "tests", "test_is_due", "partial", "log_size", "connections", "base_rates"}
 
 

@@ -17,7 +17,7 @@ def reported(costs: Sequence[Cost], sums: Sequence[np.ndarray], cases: int) -> d
     totals = {cost.name: total for cost, total in zip(costs, sums, strict=True)}
     children = {child for cost in costs for child in cost.children}
     return {
-        cost.name: tuple(map(float, _summary(cost, _with_children(cost, totals), cases)))
+        cost.name: summarized(cost, _with_children(cost, totals), cases)
         for cost in costs
         if cost.name not in children
     }
@@ -35,5 +35,7 @@ def _with_children(cost: Cost, totals: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.sum([part[:size] for part in parts], axis=0)
 
 
-def _summary(cost: Cost, total: np.ndarray, cases: int) -> np.ndarray:
-    return cost.summary(total, cases) if cost.summary is not None else total / cases
+def summarized(cost: Cost, total: np.ndarray, cases: int) -> tuple[float, ...]:
+    """Return what is reported of a cost, from its sums over so many cases, those of children among them."""
+    found = cost.summary(total, cases) if cost.summary is not None else total / cases
+    return tuple(map(float, found))

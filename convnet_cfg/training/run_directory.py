@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from convnet_cfg.training.checkpoints import checkpoints, explaining_failure
 from convnet_cfg.training.lock import Lock
 
 LAYERS, PARAMS, RUN, LOG, TIMES = "layers.cfg", "params.cfg", "run.json", "log.jsonl", "times.jsonl"
+KEPT = ("imported.json", "imported.safetensors")
+"""What an imported run keeps of the checkpoint that it began as."""
 RECORD_FORMAT = 1
 RECORD_KINDS = {"options": dict, "files": dict, "changes": list, "final_tests": list}
 
@@ -162,6 +164,23 @@ class RunDirectory:
                 raise CheckpointError(f"{path} has {there} bytes, {size} when the checkpoint was written")
             if there > size:
                 os.truncate(path, size)
+
+
+def branch_of(run: RunDirectory, layers: bytes, params: bytes, others: Sequence[str]) -> RunDirectory:
+    """Make a new run directory beside one, with two files, and copies of those of the others that it has.
+
+    It is locked.
+
+    Raises:
+        CheckpointError: it cannot be made.
+    """
+    path = run.path.resolve() if run.path.name in ("", "..") else run.path  # here, or above
+    branch = RunDirectory.create(path.parent, path.name.rsplit("__", 1)[0], layers, params)
+    with explaining_failure(f"cannot copy {run.path} to {branch.path}"):
+        for name in others:
+            if (path / name).exists():
+                (branch.path / name).write_bytes((path / name).read_bytes())
+    return branch
 
 
 def make_folder(parent: Path, name: str) -> Path:

@@ -18,7 +18,13 @@ from convnet_cfg.data import DataProvider, directory_on_path
 from convnet_cfg.errors import CheckpointError
 from convnet_cfg.extend import load_extensions
 from convnet_cfg.language import Network
-from convnet_cfg.training.building import build_network, form_of, open_checked_provider, read_network
+from convnet_cfg.training.building import (
+    build_network,
+    check_form,
+    form_of,
+    open_checked_provider,
+    read_network,
+)
 from convnet_cfg.training.checkpoints import (
     SUFFIX,
     checkpoint_path,
@@ -30,13 +36,14 @@ from convnet_cfg.training.observer import Observer
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
 from convnet_cfg.training.record import (
+    DataForm,
     check_layers,
     current_params,
     first_record,
     read_file,
     record_changes,
 )
-from convnet_cfg.training.run_directory import LOG, PARAMS, RunDirectory
+from convnet_cfg.training.run_directory import KEPT, LOG, PARAMS, RunDirectory, branch_of
 
 if TYPE_CHECKING:
     from convnet_cfg.model import BuiltNetwork
@@ -176,6 +183,8 @@ def prepare_again(
         else:
             source, content = run.params, read_file(run.params)
         prepared = prepare(run.layers, source, options, training=training)
+        if "data" in record:
+            check_form(prepared.network, DataForm.from_json(record["data"]), form_of(prepared.provider))
         return PreparedAgain(run, checkpoint, in_place, arrays, counters, record, content, prepared, shipped)
 
 
@@ -261,14 +270,9 @@ def _session(built: BuiltNetwork, prepared: Prepared, run: RunDirectory, observe
 
 def _branch(again: PreparedAgain, position: Position) -> RunDirectory:
     """Copy a run up to one of its older checkpoints into a new directory; its final tests are not copied."""
-    run, path = again.run, again.run.path
-    if path.name in ("", ".."):  # the working directory, or one above
-        path = path.resolve()
-    name = path.name.rsplit("__", 1)[0]
-    branch = RunDirectory.create(path.parent, name, read_file(run.layers), read_file(run.params))
+    run = again.run
+    branch = branch_of(run, read_file(run.layers), read_file(run.params), (LOG, *KEPT))
     again.record.update(branched_from=str(again.checkpoint.resolve()), final_tests=[])
     with explaining_failure(f"cannot copy {run.path} to {branch.path}"):
         checkpoint_path(branch.path, position).write_bytes(again.checkpoint.read_bytes())
-        if (run.path / LOG).exists():
-            (branch.path / LOG).write_bytes((run.path / LOG).read_bytes())
     return branch

@@ -10,11 +10,11 @@ import numpy as np
 from convnet_cfg.errors import CheckpointError
 from convnet_cfg.model import BuiltNetwork
 from convnet_cfg.optim import GroupedOptimizer
+from convnet_cfg.training.checkpoints import VELOCITY
 
 # The last words of the names of what is gathered for an update.
 GATHERED = ("gathered", "gathered_steps")
-# How the names of the states of dropout and of velocities end.
-STATE, VELOCITY = "/state", "/velocity"
+STATE = "/state"  # ends the names of the states of dropout
 
 
 def state_arrays(built: BuiltNetwork) -> dict[str, np.ndarray]:

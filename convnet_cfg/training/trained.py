@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convnet_cfg.extend import load_extensions
-from convnet_cfg.training.building import build_network, form_of, open_checked_provider, read_network
+from convnet_cfg.training.building import build_network, read_network, recorded_form
 from convnet_cfg.training.checkpoints import read_checkpoint
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
@@ -57,11 +57,7 @@ def load_trained(path: Path) -> Trained:
     options = Options.from_json(record["options"])
     with modules_of(path):
         load_extensions(options.extensions)
-        form = (
-            DataForm.from_json(record["data"])
-            if "data" in record
-            else form_of(open_checked_provider(options))
-        )
+        form = recorded_form(record, options)
         network = read_network(run.layers, run.params, form, options)
         built = build_network(network, form.shapes, options, counters)
     restore_state(built, arrays)
