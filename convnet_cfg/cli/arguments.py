@@ -111,6 +111,13 @@ FACTOR = Value(POSITIVE, float)
 ANY_NUMBER = Value(NUMBER, float)
 AMOUNT = Value(Kind(_not_negative, "a number >= 0"), float)
 
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+NAMES = Value(Kind(_names, "names of layers"), tuple)
+
 # The options that are the data provider's, and no matter of the training.
 PROVIDER_OPTIONS = {
     "crop_border": click.option(

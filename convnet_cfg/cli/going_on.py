@@ -14,6 +14,7 @@ from convnet_cfg.cli.running import make_lines, say_what_next, test_again, train
 from convnet_cfg.cli.train import run_changes
 from convnet_cfg.training.record import recorded_final_test
 from convnet_cfg.training.setup import PreparedAgain, modules_of, prepare_again
+from convnet_cfg.training.transforming import Wishes, transform
 
 
 def go_on(path: Path, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -21,7 +22,9 @@ def go_on(path: Path, values: Mapping[str, Any], given: Mapping[str, Any]) -> No
     if "save_path" in given:
         say("note: no effect: --save-path (-f goes on in the run directory)")
     params = values["layer_params"] or values["params"]
+    wishes = Wishes(values["conv_to_local"], values["unshare_weights"])
     with modules_of(path):
+        path = _transformed(path, wishes, values, given) if wishes else path
         again = prepare_again(
             path,
             run_changes(path, given),
@@ -36,6 +39,17 @@ def go_on(path: Path, values: Mapping[str, Any], given: Mapping[str, Any]) -> No
             describe_again(again, values["verbose"])
             session = train_again(again, values).session
             say_what_next(session.run_directory.path, session.position.epoch)
+
+
+def _transformed(path: Path, wishes: Wishes, values: Mapping[str, Any], given: Mapping[str, Any]) -> Path:
+    """Make the run that is asked for, if all else can be done too, and return its directory."""
+    again = prepare_again(path, run_changes(path, given), training=not values["test_only"])
+    again.run.lock.release()
+    made = transform(path, wishes)
+    for line in made.done:
+        click.echo(line)
+    click.echo(f"new run    {made.path}")
+    return made.path
 
 
 def _test_batches(again: PreparedAgain, given: Mapping[str, Any]) -> tuple[int, ...]:

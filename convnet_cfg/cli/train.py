@@ -12,6 +12,7 @@ import click
 
 from convnet_cfg.cli.arguments import (
     FACTOR,
+    NAMES,
     PROVIDER_OPTIONS,
     RANGE,
     OldStyleCommand,
@@ -39,7 +40,7 @@ NO_EFFECT = {
     "num_gpus": "--num-gpus (a network runs on one device)",
     "logreg_name": "--logreg-name (every cost.logreg layer is averaged over the views)",
 }
-LATER = {"conv_to_local": "--conv-to-local", "unshare_weights": "--unshare-weights"}
+OF_A_RUN = {"conv_to_local": "--conv-to-local", "unshare_weights": "--unshare-weights"}
 
 HELP = """Train the network that LAYERS and PARAMS describe.
 
@@ -159,8 +160,20 @@ Exit codes: 0 done, 2 usage, 3 configuration, 4 data, 5 diverged, 6 checkpoint,
     metavar="MODULE.FUNCTION",
     help="Let the files call this function.",
 )
-@click.option("--conv-to-local", default="", hidden=True)
-@click.option("--unshare-weights", default="", hidden=True)
+@click.option(
+    "--conv-to-local",
+    type=NAMES,
+    default=(),
+    metavar="LAYERS",
+    help="With -f: make these convolutions local layers, in a new run.",
+)
+@click.option(
+    "--unshare-weights",
+    type=NAMES,
+    default=(),
+    metavar="LAYERS",
+    help="With -f: give these layers (or conv3[0], a matrix) weights of their own, in a new run.",
+)
 @click.option("--logreg-name", default="", hidden=True)
 @click.option("--conserve-mem", type=Switch(), default=False, hidden=True)
 @click.option("--zip-save", type=Switch(), default=False, hidden=True)
@@ -175,9 +188,9 @@ def train(ctx: click.Context, /, **values: Any) -> None:
     for name, meaning in NO_EFFECT.items():
         if name in given:
             say(f"note: no effect: {meaning}")
-    for name, option in LATER.items():
-        if values[name]:
-            raise UsageError(f"not supported yet: {option}")
+    for name, option in OF_A_RUN.items():
+        if values[name] and not values["load_file"]:
+            raise UsageError(f"{option} needs a run to change: -f RUN")
     layers, params = _files(values)
     if values["check_grads"]:
         _check_gradients(layers, params, values, given)

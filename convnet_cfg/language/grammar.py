@@ -136,12 +136,15 @@ def decode(content: bytes) -> str:
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield number and text of the lines that are neither blank nor comments."""
     for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), start=1):
-        if line.strip(BLANKS) and not _is_comment(line):
+        if line.strip(BLANKS) and not is_comment(line):
             yield number, line
 
 
-def _is_comment(line: str) -> bool:
-    """Comments start in column 0; indented ones continue the value before them."""
+def is_comment(line: str) -> bool:
+    """Return whether a line that is not blank is a comment.
+
+    Comments start in column 0; indented ones continue the value before them.
+    """
     return line[0] in "#;" or REMARK.match(line) is not None
 
 

@@ -162,6 +162,18 @@ def record_changes(
     record["options"] = after
 
 
+def record_new_files(
+    record: dict[str, Any], files: tuple[bytes, bytes], why: Mapping[str, Any], at: Position
+) -> None:
+    """Say in the record of a run that its definition and parameters are others now, and why."""
+    layers, params = files
+    record["files"][LAYERS]["sha256"] = sha256(layers)
+    record["files"][PARAMS].update(
+        path=None, path_sha256=sha256(params), sha256=sha256(params), text=decode(params)
+    )
+    record["changes"].append({"at": str(at), "time": _now(), **why})
+
+
 def record_final_test(
     run: RunDirectory, result: Result, options: Options, params: bytes | None = None
 ) -> None:

@@ -127,8 +127,8 @@ def test_switches():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--conv-to-local=conv1"], "not supported yet: --conv-to-local"),
-        (["--unshare-weights=conv1"], "not supported yet: --unshare-weights"),
+        (["--conv-to-local=conv1"], "--conv-to-local needs a run to change: -f RUN"),
+        (["--unshare-weights=conv1"], "--unshare-weights needs a run to change: -f RUN"),
         (["--test-one=2"], "expected 0 or 1, got '2'"),
         (["--train-range=3-1"], "expected a range of batches such as 1-5 or 6, got '3-1'"),
         (["--train-range=-1"], "expected a range of batches such as 1-5 or 6, got '-1'"),
