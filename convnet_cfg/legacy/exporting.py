@@ -19,6 +19,7 @@ from convnet_cfg.language.params import DEFAULT_DECAY
 from convnet_cfg.language.spec import declared_keys
 from convnet_cfg.language.weight_types import FullSpec, WeightSpec
 from convnet_cfg.legacy.command_line import Places, option_records, unsaid
+from convnet_cfg.legacy.kept import read_kept
 from convnet_cfg.legacy.layer_fields import frozen, layer_fields
 from convnet_cfg.legacy.outputs import histories_of
 from convnet_cfg.legacy.reading import FILE_NAME
@@ -50,7 +51,8 @@ def export(trained: Trained, path: Path, *, force: bool = False, version: str | 
     is_file = path.is_file() or (FILE_NAME.fullmatch(path.name) and not path.is_dir())
     file = path if is_file else path / f"{trained.position.epoch}.{trained.position.batch}"
     _check_place(file, force)
-    made = checkpoint_of(trained, None, program_of(trained.built.network, None, version), file)
+    kept = read_kept(trained.run.path)
+    made = checkpoint_of(trained, kept, program_of(trained.built.network, kept, version), file)
     _write(file, made.checkpoint)
     program = made.checkpoint.program
     option = "--load-file=" if program == "v2" else "-f "
