@@ -16,6 +16,7 @@ from pathlib import Path
 from convnet_cfg.cli import main
 
 HARMLESS = ("os.putenv", (b"KERAS_BACKEND", b"tensorflow"))
+LONG = 1.0  # seconds of the processor
 happened: list[str] = []
 file: Path | None = None
 
@@ -61,6 +62,17 @@ def report(path, *options):
     return {"name": path.name, "code": code, "message": message, "seconds": seconds, "happened": happened[:3]}
 
 
+def calm_report(path):
+    """The report of a file; where it took long, with the least time of three: a busy machine slows any down."""
+    reports = [report(path)]
+    if reports[0]["seconds"] > LONG:
+        reports += [report(path), report(path)]
+    return reports[0] | {
+        "seconds": min(each["seconds"] for each in reports),
+        "happened": [each for report in reports for each in report["happened"]][:3],
+    }
+
+
 folder, warm_up = map(Path, sys.argv[1:])
 for path in sorted(warm_up.rglob("*.*")):
     assert inspect(path) == (0, ""), path
@@ -69,5 +81,5 @@ assert inspect(folder / "none")[0] == 6
 assert "".encode("raw_unicode_escape") == b""  # Python imports what its texts of protocol 0 need
 sys.addaudithook(hook)
 for path in sorted(folder.iterdir()):
-    print(json.dumps(report(path)), flush=True)
+    print(json.dumps(calm_report(path)), flush=True)
 print(json.dumps({"megabytes": most_memory()}))
