@@ -63,7 +63,7 @@ def report(path, *options):
 
 
 def calm_report(path):
-    """The report of a file; where it took long, with the least time of three: a busy machine slows any down."""
+    """The report of a file; where it took long, with the least time of three: a busy machine slows down."""
     reports = [report(path)]
     if reports[0]["seconds"] > LONG:
         reports += [report(path), report(path)]
