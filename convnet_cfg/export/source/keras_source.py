@@ -52,6 +52,7 @@ class Source:
 
     text: str
     paths: Mapping[str, str]
+    frame: Frame
 
 
 def translate(
@@ -114,7 +115,7 @@ class _Writer:
         pasted = LIBRARY.needed(names_in_order(ast.parse(body)))
         code = "\n\n\n".join([*pasted.values(), body])
         imports = import_block(code, IMPORTS, tuple(sys.stdlib_module_names))
-        return Source(f"{self._docstring()}\n\n{imports}\n\n\n{code}\n", self.paths)
+        return Source(f"{self._docstring()}\n\n{imports}\n\n\n{code}\n", self.paths, self.frame)
 
     @staticmethod
     def _block(lines: Iterator[str] | list[str]) -> str:
