@@ -13,6 +13,8 @@ from itertools import chain, count
 from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from convnet_cfg.export.source.frame import Form, Frame, Step, make_frame
 from convnet_cfg.export.source.keras_costs import counted, objective, targets
 from convnet_cfg.export.source.keras_emit import EMITTERS, plain_activation, read, text
@@ -53,6 +55,10 @@ class Source:
     text: str
     paths: Mapping[str, str]
     frame: Frame
+
+    def arrays(self, variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the variables of a run as the file loads them; Keras has them in our layout."""
+        return {path: variables[name] for name, path in self.paths.items()}
 
 
 def translate(
