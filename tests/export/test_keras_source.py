@@ -1,15 +1,11 @@
 """Translated networks that came along: what they compute, how they read, and what is refused."""
 
-import subprocess
-import sys
-from math import prod
 
 import pytest
 
 from benchmarks.corpus_networks import needed_bytes
 from benchmarks.translation_cases import make_case
 from benchmarks.translations import LIMIT, TOLERANCE, compare
-from convnet_cfg.export.source.keras_source import translate
 from convnet_cfg.export.source.shapes import data_shapes
 from convnet_cfg.language import Reading, build_network, guess_dims, read_pair
 from convnet_cfg.zoo import find_config, find_layers, load_recipe
