@@ -66,17 +66,18 @@ def run_child(names: Mapping[str, str], folder: Path) -> Iterator[Comparison]:
         str(folder),
         *names,
     ]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=(folder / "errors").open("w"), text=True, env=environment
-    ) as process:
+    with (
+        (folder / "errors").open("w") as said,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment) as process,
+    ):
         assert process.stdout is not None
         left = dict(names)
         for answer in (json.loads(line) for line in process.stdout if line.startswith("{")):
             name = left.pop(answer["name"])
             yield Comparison(name, answer.get("errors", {}), answer.get("failed", ""))
     for name in left.values():
-        said = (folder / "errors").read_text()[-2000:] or f"the process ended with {process.returncode}"
-        yield Comparison(name, {}, said)
+        why = (folder / "errors").read_text()[-2000:] or f"the process ended with {process.returncode}"
+        yield Comparison(name, {}, why)
 
 
 # -- the corpus
