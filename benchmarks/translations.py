@@ -28,6 +28,7 @@ from convnet_cfg.language import Network
 
 LIMIT = 400_000_000
 TOLERANCE = 1e-5
+PRECISE = 1e-9  # in double precision
 IN_A_PROCESS = 300_000_000  # bytes of networks that one process runs
 KINDS = ("output", "cost", "gradient", "stepped")
 CHILD = Path(__file__).with_name("translation_child.py")
@@ -47,9 +48,9 @@ class Comparison(NamedTuple):
         )
 
 
-def compare(cases: Sequence[Case], folder: Path) -> Iterator[Comparison]:
+def compare(cases: Sequence[Case], folder: Path, dtype: str = "float32") -> Iterator[Comparison]:
     """Yield what comes of networks, in one process in which convnet_cfg cannot be imported."""
-    yield from run_child({write_case(case, folder): case.name for case in cases}, folder)
+    yield from run_child({write_case(case, folder, dtype): case.name for case in cases}, folder)
 
 
 def run_child(names: Mapping[str, str], folder: Path) -> Iterator[Comparison]:
@@ -92,6 +93,7 @@ class Verdict(NamedTuple):
     comparison: Comparison | None
     problem: str = ""
     refused: str = ""
+    rounded: str = ""  # what differs in single precision, and not in double precision
 
 
 def structure(network: Network) -> str:
@@ -141,14 +143,23 @@ def judge(networks: Sequence[tuple[Network, list[str]]]) -> Iterator[Verdict]:
             cases.append(case)
     with tempfile.TemporaryDirectory(prefix="convnet-translations-") as place:
         for found in compare(cases, Path(place)):
-            yield verdicts[found.name]._replace(comparison=found, problem=problem_of(found))
+            verdict = verdicts[found.name]._replace(comparison=found, problem=problem_of(found, TOLERANCE))
+            yield verdict if not verdict.problem else again(verdict, cases, Path(place))
 
 
-def problem_of(found: Comparison) -> str:
+def again(verdict: Verdict, cases: Sequence[Case], folder: Path) -> Verdict:
+    """Return what becomes of a network in double precision, where rounding cannot be what differs."""
+    (case,) = (case for case in cases if case.name == verdict.names[0])
+    (found,) = compare([case], folder, "float64")
+    problem = problem_of(found, PRECISE)
+    return verdict._replace(rounded="" if problem else verdict.problem, problem=problem)
+
+
+def problem_of(found: Comparison, tolerance: float) -> str:
     """Return what is wrong with what a translation computes."""
     if found.failed:
         return found.failed.strip().splitlines()[-1]
-    wrong = [f"{kind} {found.worst(kind):.1e}" for kind in KINDS if not found.worst(kind) <= TOLERANCE]
+    wrong = [f"{kind} {found.worst(kind):.1e}" for kind in KINDS if not found.worst(kind) <= tolerance]
     return ", ".join(wrong)
 
 
@@ -184,7 +195,9 @@ def main() -> None:
 
 def report(verdicts: Sequence[Verdict], seconds: float) -> str:
     """Return docs/translations.md."""
-    compared = [verdict for verdict in verdicts if verdict.comparison and not verdict.problem]
+    rounded = [verdict for verdict in verdicts if verdict.rounded]
+    right = [verdict for verdict in verdicts if verdict.comparison and not verdict.problem]
+    compared = [verdict for verdict in right if not verdict.rounded]
     written = [verdict for verdict in verdicts if not verdict.comparison and not verdict.refused]
     refused = [verdict for verdict in verdicts if verdict.refused]
     wrong = [verdict for verdict in verdicts if verdict.problem]
@@ -207,6 +220,7 @@ def report(verdicts: Sequence[Verdict], seconds: float) -> str:
             f"| {len(group)} | {sum(len(verdict.names) for verdict in group)} | {what} |"
             for group, what in (
                 (compared, "agree"),
+                (rounded, "agree in double precision only: in single precision rounding differs by more"),
                 (written, "translated, not run"),
                 (refused, "refused, for the reasons below"),
                 (wrong, "do not agree"),
@@ -221,8 +235,8 @@ def report(verdicts: Sequence[Verdict], seconds: float) -> str:
         *(_quantiles(kind, compared) for kind in KINDS),
         "",
         *(
-            f"- `{name}`: {verdict.refused or verdict.problem}"
-            for verdict in (*refused, *wrong)
+            f"- `{name}`: {verdict.refused or verdict.problem or f'{verdict.rounded} in single precision'}"
+            for verdict in (*refused, *wrong, *rounded)
             for name in verdict.names
         ),
     ]
@@ -244,6 +258,7 @@ def line(verdict: Verdict) -> str:
         verdict.refused
         and f"refused: {verdict.refused}"
         or verdict.problem
+        or (verdict.rounded and f"agrees in double precision; {verdict.rounded}")
         or ("agrees" if found else "written")
     )
     return f"{verdict.bytes / 1e6:7.1f} MB {errors:31} {verdict.names[0]}: {what}"
