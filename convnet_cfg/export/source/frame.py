@@ -148,11 +148,6 @@ class Frame:
         used = [weight for step in self.steps for weight in (*step.kernels, step.bias) if weight is not None]
         return tuple(weight for weight in used if not weight.shared)
 
-    def readers(self, name: str) -> int:
-        """Return how many times steps and outputs read the value of this name."""
-        operands = [operand for step in self.steps for operand in step.operands]
-        return sum(operand.source == name for operand in [*operands, *(out.operand for out in self.outputs)])
-
 
 def make_frame(
     network: Network,
