@@ -34,6 +34,9 @@ COMMANDS = {
     "show": Entry("show:show", "Show where a run stands, its costs and its weights."),
     "test": Entry("test:test", "Evaluate a trained network."),
     "train": Entry("train:train", "Train the network that a configuration describes."),
+    "translate": Entry(
+        "translate:translate", "Write a network as a file of Keras that needs nothing of ours."
+    ),
 }
 
 

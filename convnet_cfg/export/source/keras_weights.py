@@ -1,0 +1,300 @@
+"""The layers with weights as calls of Keras; one with several inputs is the sum of a layer for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from convnet_cfg import nn
+from convnet_cfg.export.source.frame import Step, Weight
+from convnet_cfg.export.source.keras_emit import number, read, text
+from convnet_cfg.export.source.text import Call, Expression, Items
+from convnet_cfg.language.fork_types import TransitionSpec
+from convnet_cfg.nn.conv import Windowed
+from convnet_cfg.nn.windows import Span, Window
+
+
+class Made(NamedTuple):
+    """A layer applied to what it reads, the path of each variable by its name in a run, and constants.
+
+    `channels` are those that groups see, drawn at random, by the name of the constant.
+    """
+
+    expression: Expression
+    variables: Mapping[str, str]
+    channels: Mapping[str, tuple[int, ...]]
+
+
+class Part(NamedTuple):
+    """What one input of a layer with weights adds to it, under the name of a layer of its own."""
+
+    step: Step
+    number: int
+    name: str
+    activation: str | None
+    shared: str | None  # the expression of the kernel, if it is another layer's
+
+    @property
+    def kernel(self) -> Weight:
+        """The kernel of this input."""
+        return self.step.kernels[self.number]
+
+    @property
+    def operand(self) -> Expression:
+        """What it reads."""
+        return read(self.step.operands[self.number])
+
+    @property
+    def bias(self) -> Weight | None:
+        """The bias, which the first part adds."""
+        return self.step.bias if self.number == 0 else None
+
+    @property
+    def window(self) -> Window:
+        """The filters of this input, of a layer that has some."""
+        window: Window = self.step.made.windows[self.number]
+        return window
+
+    @property
+    def span(self) -> Span:
+        """Where the filters lie along a side of the image."""
+        return span_of(self.step, self.number)
+
+    @property
+    def picked(self) -> Expression:
+        """What it reads, with the channels that its groups see."""
+        if self.window.connections is None:
+            return self.operand
+        return Call("TakeChannels", (channels_name(self.name),), self.operand)
+
+    def options(self) -> list[str]:
+        """Return the arguments that say how kernel and bias begin, and the name."""
+        arguments = []
+        if self.activation:
+            arguments.append(f"activation={text(self.activation)}")
+        if self.shared is None:
+            arguments.append(f"kernel_initializer={initial(self.kernel)}")
+        if self.bias is not None and self.bias.first:
+            arguments.append(f"bias_initializer=Constant({number(self.bias.first)})")
+        return [*arguments, f"name={text(self.name)}"]
+
+
+def span_of(step: Step, number: int) -> Span:
+    """Return where the filters of an input lie along a side of the image."""
+    span: Span = step.made.span(step.made.windows[number], step.operands[number].shape[0])
+    return span
+
+
+def channels_name(layer: str) -> str:
+    """Return the name of the constant that says which channels the groups of a layer see."""
+    return f"{identifier_of(layer).upper()}_CHANNELS"
+
+
+def initial(kernel: Weight) -> str:
+    """Return the initializer of a kernel."""
+    return f"normal({number(kernel.first)})" if kernel.first else '"zeros"'
+
+
+def _dense(part: Part) -> Call:
+    if part.shared is not None:
+        kind = "SharedDense" if part.bias else "SharedProduct"
+        return Call(kind, (part.shared, *part.options()), part.operand)
+    units = str(part.kernel.shape[1])
+    return Call("layers.Dense", (units, *_without_bias(part), *part.options()), part.operand)
+
+
+def _without_bias(part: Part) -> list[str]:
+    return [] if part.bias else ["use_bias=False"]
+
+
+def _conv(part: Part) -> Call:
+    made, window, whole = part.step.made, part.window, part.span
+    span = whole.seeing
+    operand = part.picked
+    if span.mode is None:
+        operand = padded(operand, span)
+    geometry = [str(made.filters), str(window.size)]
+    if window.groups > 1:
+        geometry.append(f"groups={window.groups}")
+    if window.strides > 1:
+        geometry.append(f"strides={window.strides}")
+    if span.mode == "SAME":
+        geometry.append('padding="same"')
+    if part.shared is not None:
+        kind = "SharedConv2D" if part.bias else "SharedFilters"
+        made_part = Call(kind, (part.shared, *geometry[2:], *part.options()), operand)
+    elif window.groups > 1:
+        kind = "GroupedConv2D" if part.bias else "GroupedFilters"
+        made_part = Call(kind, (*geometry, *part.options()), operand)
+    else:
+        arguments = (*geometry, *_without_bias(part), *part.options())
+        made_part = Call("layers.Conv2D", arguments, operand)
+    blind = (0, whole.count - span.count)  # windows that see nothing of the image
+    return Call("layers.ZeroPadding2D", (str((blind, blind)),), made_part) if any(blind) else made_part
+
+
+def padded(operand: Expression, span: Span) -> Expression:
+    """Return an image with the zeros that windows see beyond its border."""
+    before, after = span.before, max(span.after, 0)
+    around = str(before) if before == after else str(((before, after), (before, after)))
+    return Call("layers.ZeroPadding2D", (around,), operand)
+
+
+def _local(part: Part) -> Call:
+    made, window, span = part.step.made, part.window, part.span
+    operand = part.picked
+    if span.before or span.after > 0:
+        operand = padded(operand, span)
+    geometry = [str(made.filters), str(window.size)]
+    if window.groups > 1:
+        geometry.append(f"groups={window.groups}")
+    if window.strides > 1:
+        geometry.append(f"strides={window.strides}")
+    if window.groups > 1:
+        kind = "GroupedLocallyConnected2D" if part.bias else "GroupedLocalFilters"
+    else:
+        kind = "LocallyConnected2D" if part.bias else "LocalFilters"
+    return Call(kind, (*geometry, *part.options()), operand)
+
+
+def _blocks(part: Part) -> Call:
+    kind = "BlockDense" if part.bias else "BlockProducts"
+    geometry = (str(part.step.made.units), f"blocks={part.step.made.parts}")
+    return Call(kind, (*geometry, *part.options()), part.operand)
+
+
+def _drop_connect(part: Part) -> Call:
+    kind = "CaseDropConnectDense" if part.step.made.per_case else "DropConnectDense"
+    geometry = (str(part.step.made.units), f"rate={number(part.step.made.rate)}")
+    return Call(kind, (*geometry, *part.options()), part.operand)
+
+
+def _transition(part: Part) -> Call:
+    return Call(
+        "layers.Dense",
+        (
+            str(part.kernel.shape[1]),
+            "use_bias=False",
+            f"kernel_initializer={_first_matrix(part)}",
+            part.options()[-1],
+        ),
+        part.operand,
+    )
+
+
+def _first_matrix(part: Part) -> str:
+    spec = part.step.layer.spec
+    assert isinstance(spec, TransitionSpec)
+    if spec.initial == "identity":
+        return "keras.initializers.Identity()"
+    if spec.initial == "random":
+        return "random_distributions"
+    return f"Constant({[list(row) for row in spec.initial]})"
+
+
+def _pixels(part: Part) -> Call:
+    made = part.step.made
+    if made.groups > 1:
+        geometry = (str(made.units), f"groups={made.groups}")
+        return Call("GroupedPixelDense", (*geometry, *part.options()), part.operand)
+    return Call("layers.Dense", (str(made.units), *part.options()), part.operand)
+
+
+ONE: Mapping[type[Any], Callable[[Part], Call]] = {
+    nn.Conv2D: _conv,
+    nn.Local2D: _local,
+    nn.Dense: _dense,
+    nn.DropoutDense: _dense,
+    nn.BlockDense: _blocks,
+    nn.PixelDense: _pixels,
+    nn.DropConnectDense: _drop_connect,
+    nn.ConditionalProbability: _transition,
+}
+
+
+def takes_activation(step: Step) -> bool:
+    """Return whether a step becomes one layer of Keras's own, which can apply an activation too."""
+    made = step.made
+    if len(step.operands) != 1 or type(made) not in (nn.Conv2D, nn.Dense, nn.PixelDense):
+        return False
+    plain = getattr(made, "groups", 1) == 1 and not bias_behind(step)
+    return plain and not step.kernels[0].shared and all(w.groups == 1 for w in getattr(made, "windows", ()))
+
+
+def why_refused(step: Step) -> str | None:
+    """Return why a layer cannot be translated, for what it shares; None if it can."""
+    if step.bias is not None and step.bias.shared:
+        return "its bias is that of another layer, which cannot be translated"
+    shared = [number for number, kernel in enumerate(step.kernels) if kernel.shared]
+    if any(step.kernels[number].gradient_scale != 1.0 for number in shared):
+        return "it trains a shared matrix at a rate of its own, which cannot be translated"
+    plain = type(step.made) in (nn.Dense, nn.Conv2D)
+    grouped = any(window.groups > 1 for window in getattr(step.made, "windows", ()))
+    if shared and (not plain or grouped):
+        kind = f"type={step.layer.type}" + (" with groups" if grouped else "")
+        return f"a shared matrix of {kind} cannot be translated"
+    return None
+
+
+def bias_behind(step: Step) -> bool:
+    """Return whether the bias of a convolution is a layer of its own behind it.
+
+    So it is if there is one for each place, or if some windows see nothing of the image.
+    """
+    if not isinstance(step.made, nn.Conv2D):
+        return False
+    spans = [span_of(step, number) for number in range(len(step.operands))]
+    return not step.made.shared_bias or any(span.seeing.count < span.count for span in spans)
+
+
+def emit_weights(step: Step, activation: str | None, shared: Mapping[str, str]) -> Made:
+    """Return a layer with one kernel, or the sum of one for each input, the first of them with the bias.
+
+    `activation` is what Keras calls the activation that it applies. `shared` has the expression of each
+    kernel that another layer uses too, by its name.
+    """
+    made, name = step.made, step.made.name
+    names = [name] if len(step.operands) == 1 else part_names(step)
+    own_bias = bias_behind(step)
+    inner = replace(step, bias=None) if own_bias else step
+    parts = [
+        Part(inner, index, each, activation, shared[kernel.name] if kernel.shared else None)
+        for index, (each, kernel) in enumerate(zip(names, step.kernels, strict=True))
+    ]
+    variables = {part.kernel.name: f"{part.name}/kernel" for part in parts if not part.kernel.shared}
+    if step.bias is not None and not step.bias.shared:
+        variables[step.bias.name] = f"{name}_bias/bias" if own_bias else f"{names[0]}/bias"
+    made_parts = tuple(map(ONE[type(made)], parts))
+    whole = made_parts[0]
+    if len(parts) > 1:
+        whole = Call("layers.Add", (f"name={text(name)}",), Items(made_parts))
+    if own_bias:
+        assert step.bias is not None
+        first = [f"bias_initializer=Constant({number(step.bias.first)})"] if step.bias.first else []
+        kind = "BiasOfEachFilter" if made.shared_bias else "BiasOfEachPlace"
+        whole = Call(kind, (*first, f"name={text(f'{name}_bias')}"), whole)
+    if isinstance(made, nn.DropoutDense):
+        whole = Call("MaskDropout", (number(made.rate), f"name={text(f'{name}_dropout')}"), whole)
+    if len(step.operands[0].shape) == 2 and isinstance(made, nn.PixelDense):
+        whole = Call("layers.Flatten", (), Call("layers.Permute", ("(2, 1)",), whole))
+    channels = {
+        channels_name(part.name): part.window.connections
+        for part in parts
+        if isinstance(made, Windowed) and part.window.connections is not None
+    }
+    return Made(whole, variables, channels)
+
+
+def identifier_of(layer: str) -> str:
+    """Return a name of a layer as an identifier."""
+    return re.sub(r"\W", "_", layer, flags=re.ASCII)
+
+
+def part_names(step: Step) -> list[str]:
+    """Return the names of the layers of which a layer with several inputs is the sum."""
+    names = [f"{step.made.name}_from_{operand.source}" for operand in step.operands]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}_{index}" for index, name in enumerate(names)]
