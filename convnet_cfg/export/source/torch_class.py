@@ -1,0 +1,138 @@
+"""The class of a network in a PyTorch program, and the function that its training minimizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from convnet_cfg.errors import join_words
+from convnet_cfg.export.source.frame import Output
+from convnet_cfg.export.source.text import INDENT
+from convnet_cfg.export.source.torch_program import Program
+from convnet_cfg.export.source.torch_steps import returned, within_costs
+from convnet_cfg.export.source.torch_text import docstring, statement
+from convnet_cfg.language.cost_types import CostSpec
+from convnet_cfg.language.layer_types import SoftmaxSpec
+
+TWO = 2 * INDENT
+
+
+def class_name(title: str) -> str:
+    """Return the name of the class for a network of this name: `NinCifar10` for nin-cifar10."""
+    words = [word[:1].upper() + word[1:] for word in re.split(r"[\W_]+", title, flags=re.ASCII) if word]
+    name = re.sub(r"(?<=\d) (?=\d)", "_", " ".join(words)).replace(" ", "")
+    return name if name[:1].isalpha() else f"Network{name}"
+
+
+def network_class(program: Program, title: str) -> list[str]:
+    """Return the lines of the class."""
+    return [
+        f"class {class_name(title)}(nn.Module):",
+        *docstring(f"The network of {title}.", INDENT),
+        "",
+        f"{INDENT}def __init__(self):",
+        f"{TWO}super().__init__()",
+        *_init(program),
+        f"{TWO}self.reset_parameters()",
+        "",
+        f"{INDENT}def reset_parameters(self):",
+        *docstring("Draw the first weights around 0, and set the first biases.", TWO),
+        *(f"{TWO}{line}" for line in _first_values(program)),
+        "",
+        *_forward(program),
+    ]
+
+
+def _init(program: Program) -> Iterator[str]:
+    for line in program.made:
+        before, _, code = line.partition(" = ")
+        yield from statement(f"{before} = ", code, TWO)
+    for path, owner in program.ties:
+        yield f"{TWO}self.{path} = self.{owner}"
+
+
+def _first_values(program: Program) -> Iterator[str]:
+    for weight in program.frame.weights:
+        path = f"self.{program.parameters[weight.name].path}"
+        if not weight.first:
+            yield f"nn.init.zeros_({path})"
+        elif weight.name.endswith("/bias"):
+            yield f"nn.init.constant_({path}, {weight.first!r})"
+        else:
+            yield f"nn.init.normal_({path}, std={weight.first!r})"
+
+
+def _forward(program: Program) -> Iterator[str]:
+    inputs = [step.name for step in program.frame.inputs]
+    yield f"{INDENT}def forward(self, {', '.join(inputs)}):"
+    yield from docstring(_forward_words(program), TWO)
+    outputs = {output.name: program.read(output.operand).code for output in returned(program.frame)}
+    (name, code), *others = outputs.items()
+    *lines, last = program.lines
+    if not others and code == last.name:
+        result, comment = last.value.code, last.value.shape
+    else:
+        lines, comment = program.lines, ""
+        pairs = ", ".join(f'"{name}": {code}' for name, code in outputs.items())
+        result = f"{{{pairs}}}" if others else code
+    for line in lines:
+        yield from statement(f"{line.name} = ", line.value.code, TWO, line.value.shape)
+    yield from statement("return ", result, TWO, comment)
+
+
+def _forward_words(program: Program) -> str:
+    outputs = [output.name for output in returned(program.frame)]
+    what = outputs[0] if len(outputs) == 1 else f"{join_words(outputs, 'and')} by name"
+    within = "".join(f"\n\n{each}" for each in _within_costs(program))
+    return f"Return {what}.{within}"
+
+
+def _within_costs(program: Program) -> Iterator[str]:
+    """Yield what has to be said of layers that costs contain."""
+    for step in program.frame.steps:
+        if step.name in within_costs(program.frame):
+            kind = "softmax" if isinstance(step.layer.spec, SoftmaxSpec) else "logistic function"
+            source = program.values[step.operands[0].source].code
+            yield f"{step.name}, the {kind} of {source}, is part of the objective."
+
+
+# -- what is minimized
+
+
+def outputs_name(program: Program) -> str:
+    """Return what the output of the model is called: by its name, or `outputs` where there are several."""
+    outputs = returned(program.frame)
+    return outputs[0].name if len(outputs) == 1 else "outputs"
+
+
+def objective_names(program: Program) -> dict[str, str]:
+    """Return the expressions of outputs and targets in the objective, by their names in the frame."""
+    outputs = [output.name for output in returned(program.frame)]
+    alone = len(outputs) == 1
+    names = {name: name if alone else f'outputs["{name}"]' for name in outputs}
+    return {**names, **{target.name: target.name for target in program.frame.targets}}
+
+
+def objective_function(program: Program, terms: Sequence[str]) -> list[str]:
+    """Return the lines of the function that training minimizes."""
+    targets = program.frame.targets
+    arguments = [outputs_name(program), *(target.name for target in targets)]
+    shapes = [f"{target.name}: {_target_words(program, target)}." for target in targets]
+    words = " ".join(["Return the mean cost of the cases, which training minimizes.", *shapes])
+    return [
+        f"def objective({', '.join(arguments)}):",
+        *docstring(words, INDENT),
+        *statement("return ", " + ".join(terms), INDENT),
+    ]
+
+
+def _target_words(program: Program, target: Output) -> str:
+    labels = {
+        cost.inputs[number]
+        for cost in program.frame.costs
+        if isinstance(cost.layer.spec, CostSpec)
+        for number in cost.layer.spec.label_inputs
+    }
+    size = prod(target.operand.shape)
+    return "class numbers, (N,) of torch.long" if target.name in labels else f"(N, {size})"
