@@ -21,10 +21,10 @@ from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.language.alexnet_types import HalfSpec
 from convnet_cfg.language.dialect import EXTENSIONS
 from convnet_cfg.language.fork_costs import SubsetSpec
+from convnet_cfg.language.fork_types import PartSpec, ScaledConcatSpec
 from convnet_cfg.language.layer_types import DataSpec, Image, LayerSpec, NormSpec
-from convnet_cfg.language.network import Layer, Network
+from convnet_cfg.language.network import Layer, Network, Owned
 from convnet_cfg.language.own_types import OwnCostSpec, OwnSpec
-from convnet_cfg.language.params import UpdateRule
 from convnet_cfg.language.v2_types import DropoutSpec, InvertedDropoutSpec
 from convnet_cfg.model import BuiltNetwork, Cost, InitFunctions
 from convnet_cfg.model.assembly import Builder, Connections, Shape, Value
@@ -48,13 +48,15 @@ class Form(StrEnum):
 class Operand(NamedTuple):
     """One value that a step reads: whose it is, what it is there, and what it is read as.
 
-    `shape` is that of one case as it is read: (side, side, channels), (size,) or (pixels, channels).
+    `shape` is that of one case as it is read: (side, side, channels), (size,) or (pixels, channels). It is
+    multiplied by `factor`.
     """
 
     source: str
     given: Image | None
     form: Form
     shape: tuple[int, ...]
+    factor: float = 1.0
 
 
 class Weight(NamedTuple):
@@ -65,11 +67,11 @@ class Weight(NamedTuple):
     """
 
     name: str
+    owner: Owned
     shape: tuple[int, ...]
     first: float  # standard deviation of the first values around 0; of a bias the first value
     shared: bool = False
     gradient_scale: float = 1.0
-    rule: UpdateRule | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class CostStep(NamedTuple):
 class Frame:
     """A network ready to be written: everything in the order of definition.
 
+    `shapes` are those of one case of each data matrix, by its number; a data layer may be a part of one.
     `inputs` are the data that layers read, `targets` those that costs read. A layer that nothing reads is an
     output too: its weights belong to the network.
     """
@@ -128,6 +131,7 @@ class Frame:
     built: BuiltNetwork
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    shapes: tuple[Shape, ...]
     costs: tuple[CostStep, ...]
     targets: tuple[Output, ...]
 
@@ -168,7 +172,7 @@ def make_frame(
         raise ConfigError(problems)
     with keras.StatelessScope(initialize_variables=False):
         builder = Builder(network, shapes, MAKERS, 0, "float32", InitFunctions(), connections)
-        return _Framer(network, builder.build(), reserved).frame()
+        return _Framer(network, builder.build(), shapes, reserved).frame()
 
 
 def refused(network: Network, trained: bool) -> Iterator[Problem]:
@@ -194,8 +198,11 @@ def _why_refused(network: Network, layer: Layer, trained: bool) -> str | None:
 class _Framer:
     """Goes through a network and what was built of it."""
 
-    def __init__(self, network: Network, built: BuiltNetwork, reserved: Collection[str]) -> None:
+    def __init__(
+        self, network: Network, built: BuiltNetwork, shapes: Sequence[Shape], reserved: Collection[str]
+    ) -> None:
         self.network = network
+        self.shapes = tuple(map(tuple, shapes))
         self.built = built
         self.names = self._identifiers(reserved)
         self.owned = {(owned.layer.name, owned.input): owned for owned in network.owned()}
@@ -234,6 +241,7 @@ class _Framer:
             built=self.built,
             steps=tuple(step for step in steps if step.name in read or step.name not in self._data()),
             outputs=(*returned, *unread.values()),
+            shapes=self.shapes,
             costs=tuple(self._cost(cost, outputs) for cost in self.built.costs),
             targets=targets,
         )
@@ -270,18 +278,23 @@ class _Framer:
         """Return how a layer reads its inputs; one that is not made hands on the only one."""
         if isinstance(layer.spec, DataSpec):
             return ()
-        read = as_list(made.input) if made is not None else [None]
-        return tuple(
-            self._operand(source.name, tensor, (layer.name, index))
+        if isinstance(layer.spec, PartSpec):
+            return (self._operand(layer.inputs[0].name, (layer.inputs[0].output.size,)),)
+        read = as_list(made.input) if made is not None else [value.tensor]
+        operands = [
+            self._operand(source.name, tensor.shape[1:], (layer.name, index))
             for index, (source, tensor) in enumerate(zip(layer.inputs, read, strict=True))
-        )
+        ]
+        if not isinstance(layer.spec, ScaledConcatSpec):
+            return tuple(operands)
+        factors = layer.spec.coefficients_with(layer.params)
+        return tuple(each._replace(factor=factor) for each, factor in zip(operands, factors, strict=True))
 
-    def _operand(self, source: str, tensor: Any, reader: tuple[str, int] | None = None) -> Operand:
-        """Return how a value becomes this tensor; None for the value as it is, or as a vector."""
+    def _operand(self, source: str, shape: Shape, reader: tuple[str, int] | None = None) -> Operand:
+        """Return how a value gets this shape."""
         value = self.built.values[source]
         given, name = value.image, self.names[source]
-        shape = tuple(tensor.shape[1:]) if tensor is not None else tuple(value.tensor.shape[1:])
-        if tensor is None or shape == tuple(value.tensor.shape[1:]):
+        if shape == tuple(value.tensor.shape[1:]):
             return Operand(name, given, Form.AS_IS, shape)
         if len(shape) > 1:
             return Operand(name, given, Form.IMAGE if len(shape) == 3 else Form.PIXELS, shape)
@@ -298,7 +311,7 @@ class _Framer:
             shared = (owned.layer.name, owned.input) != (layer.name, index)
             matrix = layer.matrices[index]
             shape = tuple(kernel.shape)
-            yield Weight(owned.name, shape, matrix.deviation, shared, scale, owned.matrix.rule)
+            yield Weight(owned.name, owned, shape, matrix.deviation, shared, scale)
 
     def _bias(self, layer: Layer, made: Any) -> Weight | None:
         if not isinstance(made, Weighted) or made.bias is None or layer.bias is None:
@@ -306,14 +319,14 @@ class _Framer:
         source = layer.bias.source
         owned = self.owned[source.layer if source else layer.name, None]
         shape = tuple(made.bias.shape)
-        return Weight(owned.name, shape, layer.bias.mean, source is not None, rule=owned.matrix.rule)
+        return Weight(owned.name, owned, shape, layer.bias.mean, source is not None)
 
     # -- what the model returns, and costs
 
     def _output(self, name: str) -> Output:
         """Return one of the model's outputs, under the name of its value and what it was made."""
         source = self._source(name)
-        operand = self._operand(source, self.built.outputs[name])
+        operand = self._operand(source, self.built.outputs[name].shape[1:])
         suffix = "" if operand.form is Form.AS_IS else f"_{operand.form.name.lower()}"
         return Output(f"{operand.source}{suffix}", operand)
 

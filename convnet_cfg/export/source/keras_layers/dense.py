@@ -4,37 +4,47 @@ import keras
 from keras import layers, ops
 
 
-class BlockDense(layers.Layer):
-    """Fully connected layer in blocks: each block of outputs depends on its block of inputs only.
+class BlockProducts(layers.Layer):
+    """Product in blocks: each block of outputs depends on its block of inputs only; no bias.
 
-    Kernel: (inputs, outputs of a block), block under block; bias: (outputs,).
+    Kernel: (inputs, outputs of a block), block under block.
     """
 
-    def __init__(
-        self, units, blocks, kernel_initializer="zeros", use_bias=True, bias_initializer="zeros", **options
-    ):
+    def __init__(self, units, blocks, kernel_initializer="zeros", **options):
         super().__init__(**options)
         self.units = units
         self.blocks = blocks
         self.kernel_initializer = kernel_initializer
-        self.use_bias = use_bias
-        self.bias_initializer = bias_initializer
 
     def build(self, input_shape):
-        """Make kernel and bias."""
+        """Make the kernel."""
         shape = (input_shape[-1], self.units)
         self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
-        self.bias = 0.0
-        if self.use_bias:
-            shape = (self.blocks * self.units,)
-            self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
 
     def call(self, values):
         """Return the outputs of all blocks, one behind the other."""
         parts = ops.split(values, self.blocks, axis=-1)
         kernels = ops.split(ops.convert_to_tensor(self.kernel), self.blocks, axis=0)
         products = [ops.matmul(part, kernel) for part, kernel in zip(parts, kernels, strict=True)]
-        return ops.concatenate(products, axis=-1) + self.bias
+        return ops.concatenate(products, axis=-1)
+
+
+class BlockDense(BlockProducts):
+    """Fully connected layer in blocks, with a bias: (outputs of all blocks,)."""
+
+    def __init__(self, *arguments, bias_initializer="zeros", **options):
+        super().__init__(*arguments, **options)
+        self.bias_initializer = bias_initializer
+
+    def build(self, input_shape):
+        """Make kernel and bias."""
+        super().build(input_shape)
+        shape = (self.blocks * self.units,)
+        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+
+    def call(self, values):
+        """Return the outputs of all blocks with the bias added."""
+        return super().call(values) + self.bias
 
 
 class GroupedPixelDense(layers.Layer):

@@ -3,23 +3,15 @@
 from keras import layers, ops
 
 
-class GroupedConv2D(layers.Layer):
-    """Convolution in groups: the filters of a group see the channels of that group only.
+class GroupedFilters(layers.Layer):
+    """Convolution in groups: the filters of a group see the channels of that group only; no bias.
 
     `groups=` of keras.layers.Conv2D needs XLA on some machines, and cannot be written as ONNX.
     Kernel: (size, size, channels of a group, filters).
     """
 
     def __init__(
-        self,
-        filters,
-        size,
-        groups,
-        strides=1,
-        padding="valid",
-        kernel_initializer="zeros",
-        bias_initializer="zeros",
-        **options,
+        self, filters, size, groups, strides=1, padding="valid", kernel_initializer="zeros", **options
     ):
         super().__init__(**options)
         self.filters = filters
@@ -28,13 +20,11 @@ class GroupedConv2D(layers.Layer):
         self.strides = strides
         self.padding = padding
         self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
 
     def build(self, input_shape):
-        """Make kernel and bias."""
+        """Make the kernel."""
         shape = (self.size, self.size, input_shape[-1] // self.groups, self.filters)
         self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
-        self.bias = self.add_weight(shape=(self.filters,), initializer=self.bias_initializer, name="bias")
 
     def call(self, images):
         """Return the filtered images of all groups, one group behind the other."""
@@ -44,7 +34,24 @@ class GroupedConv2D(layers.Layer):
             ops.conv(part, kernel, self.strides, self.padding)
             for part, kernel in zip(parts, kernels, strict=True)
         ]
-        return ops.concatenate(filtered, axis=-1) + self.bias
+        return ops.concatenate(filtered, axis=-1)
+
+
+class GroupedConv2D(GroupedFilters):
+    """Convolution in groups, with a bias for each filter."""
+
+    def __init__(self, *arguments, bias_initializer="zeros", **options):
+        super().__init__(*arguments, **options)
+        self.bias_initializer = bias_initializer
+
+    def build(self, input_shape):
+        """Make kernel and bias."""
+        super().build(input_shape)
+        self.bias = self.add_weight(shape=(self.filters,), initializer=self.bias_initializer, name="bias")
+
+    def call(self, images):
+        """Return the filtered images with the bias added."""
+        return super().call(images) + self.bias
 
 
 class TakeChannels(layers.Layer):
@@ -75,69 +82,71 @@ class BiasOfEachPlace(layers.Layer):
         return images + self.bias
 
 
-class LocallyConnected2D(layers.Layer):
-    """Convolution with other filters at each place.
+class LocalFilters(layers.Layer):
+    """Convolution with other filters at each place; no bias.
 
-    Kernel: (rows, columns, size, size, channels, filters); bias: (rows, columns, filters).
+    Kernel: (rows, columns, size, size, channels, filters).
     """
 
-    def __init__(
-        self, filters, size, strides=1, kernel_initializer="zeros", bias_initializer="zeros", **options
-    ):
+    def __init__(self, filters, size, strides=1, kernel_initializer="zeros", **options):
         super().__init__(**options)
         self.filters = filters
         self.size = size
         self.strides = strides
         self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
 
     def build(self, input_shape):
-        """Make kernel and bias."""
-        places = tuple((side - self.size) // self.strides + 1 for side in input_shape[1:3])
-        shape = (*places, self.size, self.size, input_shape[-1], self.filters)
+        """Make the kernel."""
+        rows, columns = ((side - self.size) // self.strides + 1 for side in input_shape[1:3])
+        shape = (rows, columns, self.size, self.size, input_shape[-1], self.filters)
         self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
-        shape = (*places, self.filters)
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
 
     def call(self, images):
         """Return the sum over the pixels of the windows, each times its own part of the filters."""
-        return self.bias + sum(
+        return sum(
             ops.einsum("nrcd,rcdf->nrcf", pixels, self.kernel[:, :, u, v])
             for u, v, pixels in pixels_of_windows(images, self.size, self.strides)
         )
 
 
-class GroupedLocallyConnected2D(layers.Layer):
-    """Convolution with other filters at each place, which see the channels of their group only.
+class LocallyConnected2D(LocalFilters):
+    """Convolution with other filters at each place, and a bias for each of them: (rows, columns, filters)."""
 
-    Kernel: (rows, columns, size, size, channels of a group, filters); bias: (rows, columns, filters).
+    def __init__(self, *arguments, bias_initializer="zeros", **options):
+        super().__init__(*arguments, **options)
+        self.bias_initializer = bias_initializer
+
+    def build(self, input_shape):
+        """Make kernel and bias."""
+        super().build(input_shape)
+        shape = (*self.kernel.shape[:2], self.filters)
+        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+
+    def call(self, images):
+        """Return the filtered images with the bias added."""
+        return super().call(images) + self.bias
+
+
+class GroupedLocalFilters(layers.Layer):
+    """Convolution with other filters at each place, which see the channels of their group only; no bias.
+
+    Kernel: (rows, columns, size, size, channels of a group, filters).
     """
 
-    def __init__(
-        self,
-        filters,
-        size,
-        groups,
-        strides=1,
-        kernel_initializer="zeros",
-        bias_initializer="zeros",
-        **options,
-    ):
+    def __init__(self, filters, size, groups, strides=1, kernel_initializer="zeros", **options):
         super().__init__(**options)
         self.filters = filters
         self.size = size
         self.groups = groups
         self.strides = strides
         self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
 
     def build(self, input_shape):
-        """Make kernel and bias."""
-        places = tuple((side - self.size) // self.strides + 1 for side in input_shape[1:3])
-        shape = (*places, self.size, self.size, input_shape[-1] // self.groups, self.filters)
+        """Make the kernel."""
+        rows, columns = ((side - self.size) // self.strides + 1 for side in input_shape[1:3])
+        depth = input_shape[-1] // self.groups
+        shape = (rows, columns, self.size, self.size, depth, self.filters)
         self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
-        shape = (*places, self.filters)
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
 
     def call(self, images):
         """Return the filtered images of all groups, one group behind the other."""
@@ -150,7 +159,25 @@ class GroupedLocallyConnected2D(layers.Layer):
             )
             for part, kernel in zip(parts, kernels, strict=True)
         ]
-        return ops.concatenate(filtered, axis=-1) + self.bias
+        return ops.concatenate(filtered, axis=-1)
+
+
+class GroupedLocallyConnected2D(GroupedLocalFilters):
+    """Convolution in groups with other filters at each place, and a bias for each of them."""
+
+    def __init__(self, *arguments, bias_initializer="zeros", **options):
+        super().__init__(*arguments, **options)
+        self.bias_initializer = bias_initializer
+
+    def build(self, input_shape):
+        """Make kernel and bias."""
+        super().build(input_shape)
+        shape = (*self.kernel.shape[:2], self.filters)
+        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+
+    def call(self, images):
+        """Return the filtered images with the bias added."""
+        return super().call(images) + self.bias
 
 
 def pixels_of_windows(images, size, strides):
@@ -161,35 +188,25 @@ def pixels_of_windows(images, size, strides):
             yield u, v, images[:, u : u + rows : strides, v : v + columns : strides]
 
 
-class SharedConv2D(layers.Layer):
-    """Convolution with the kernel of another layer, and a bias of its own."""
+class SharedFilters(layers.Layer):
+    """Convolution with the kernel of another layer; no bias."""
 
-    def __init__(self, kernel, strides=1, padding="valid", bias_initializer="zeros", **options):
+    def __init__(self, kernel, strides=1, padding="valid", **options):
         super().__init__(**options)
         self.kernel = kernel
         self.strides = strides
         self.padding = padding
-        self.bias_initializer = bias_initializer
-
-    def build(self, input_shape):
-        """Make the bias."""
-        shape = self.kernel.shape[-1:]
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
 
     def call(self, images):
         """Return the filtered images."""
-        return ops.conv(images, self.kernel, self.strides, self.padding) + self.bias
+        return ops.conv(images, self.kernel, self.strides, self.padding)
 
 
-class SharedGroupedConv2D(layers.Layer):
-    """Convolution in groups with the kernel of another layer, and a bias of its own."""
+class SharedConv2D(SharedFilters):
+    """Convolution with the kernel of another layer, and a bias of its own."""
 
-    def __init__(self, kernel, groups, strides=1, padding="valid", bias_initializer="zeros", **options):
-        super().__init__(**options)
-        self.kernel = kernel
-        self.groups = groups
-        self.strides = strides
-        self.padding = padding
+    def __init__(self, *arguments, bias_initializer="zeros", **options):
+        super().__init__(*arguments, **options)
         self.bias_initializer = bias_initializer
 
     def build(self, input_shape):
@@ -198,45 +215,27 @@ class SharedGroupedConv2D(layers.Layer):
         self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
 
     def call(self, images):
-        """Return the filtered images of all groups, one group behind the other."""
-        parts = ops.split(images, self.groups, axis=-1)
-        kernels = ops.split(ops.convert_to_tensor(self.kernel), self.groups, axis=-1)
-        filtered = [
-            ops.conv(part, kernel, self.strides, self.padding)
-            for part, kernel in zip(parts, kernels, strict=True)
-        ]
-        return ops.concatenate(filtered, axis=-1) + self.bias
+        """Return the filtered images with the bias added."""
+        return super().call(images) + self.bias
 
 
-class SharedLocallyConnected2D(layers.Layer):
-    """Convolution with other filters at each place, those of another layer, and biases of its own."""
+class SharedProduct(layers.Layer):
+    """Product with the kernel of another fully connected layer; no bias."""
 
-    def __init__(self, kernel, strides=1, bias_initializer="zeros", **options):
+    def __init__(self, kernel, **options):
         super().__init__(**options)
         self.kernel = kernel
-        self.strides = strides
-        self.bias_initializer = bias_initializer
 
-    def build(self, input_shape):
-        """Make the bias."""
-        rows, columns, *_, filters = self.kernel.shape
-        shape = (rows, columns, filters)
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
-
-    def call(self, images):
-        """Return the sum over the pixels of the windows, each times its own part of the filters."""
-        return self.bias + sum(
-            ops.einsum("nrcd,rcdf->nrcf", pixels, self.kernel[:, :, u, v])
-            for u, v, pixels in pixels_of_windows(images, self.kernel.shape[2], self.strides)
-        )
+    def call(self, values):
+        """Return the product with the kernel."""
+        return ops.matmul(values, self.kernel)
 
 
-class SharedDense(layers.Layer):
+class SharedDense(SharedProduct):
     """Fully connected layer with the kernel of another one, and a bias of its own."""
 
-    def __init__(self, kernel, bias_initializer="zeros", **options):
-        super().__init__(**options)
-        self.kernel = kernel
+    def __init__(self, *arguments, bias_initializer="zeros", **options):
+        super().__init__(*arguments, **options)
         self.bias_initializer = bias_initializer
 
     def build(self, input_shape):
@@ -246,4 +245,4 @@ class SharedDense(layers.Layer):
 
     def call(self, values):
         """Return the product with the kernel, and the bias."""
-        return ops.matmul(values, self.kernel) + self.bias
+        return super().call(values) + self.bias

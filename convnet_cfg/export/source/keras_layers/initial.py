@@ -1,0 +1,15 @@
+"""First values of kernels."""
+
+import keras
+from keras import ops
+
+
+def normal(deviation):
+    """Return an initializer of normal numbers around 0."""
+    return keras.initializers.RandomNormal(stddev=deviation)
+
+
+def random_distributions(shape, dtype=None):
+    """Return columns of random numbers that sum to 1."""
+    drawn = keras.random.uniform(shape, dtype=dtype)
+    return drawn / ops.sum(drawn, axis=0)

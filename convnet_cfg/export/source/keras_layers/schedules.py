@@ -1,0 +1,39 @@
+"""Learning rates as functions of the progress of a training, from 0 to 1."""
+
+from keras import ops
+
+
+def constant(base):
+    """Return the rate `base` at all times."""
+    return lambda progress: base
+
+
+def linear(base, factor):
+    """Return rates that fall from `base` to base / factor in a straight line."""
+    return lambda progress: base * (1 - progress) + base / factor * progress
+
+
+def exponential(base, factor):
+    """Return rates that fall from `base` to base / factor by the same share in equal times."""
+    return lambda progress: base * factor**-progress
+
+
+def steps(base, factor, count):
+    """Return rates that fall from `base` to base / factor in `count` equal steps."""
+    return lambda progress: base * factor ** (-step_of(progress, count) / (count - 1))
+
+
+def smoothed_steps(base, factor, count):
+    """Return `steps` with half a step back in the second half of each step, from 0.2 to 0.9 of all."""
+
+    def rate(progress):
+        step = step_of(progress, count)
+        late = (progress > (step + 0.5) / count) & (step > 0) & (progress > 0.2) & (progress < 0.9)
+        return base * factor ** (-(step - 0.5 * ops.cast(late, step.dtype)) / (count - 1))
+
+    return rate
+
+
+def step_of(progress, count):
+    """Return the smallest i with progress <= (i + 1) / count."""
+    return ops.maximum(ops.ceil(progress * count) - 1, 0)

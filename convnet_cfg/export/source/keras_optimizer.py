@@ -1,0 +1,134 @@
+"""The optimizer of a translated network, with the parts that its parameter file asks for and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convnet_cfg import nn
+from convnet_cfg.export.source.keras_training import FORMULAS, SHARES, Training
+from convnet_cfg.export.source.text import INDENT
+
+NAME = "TableSGD"
+
+
+class OptimizerText:
+    """Writes the class, and the function that makes one."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.gathers = any(training.periods())
+        self.limits = any(training.limits())
+        self.frozen = not all(map(training.active, training.weights))
+        steps = training.frame.steps
+        self.masks = any(isinstance(s.made, nn.DropConnectDense) and not s.made.per_case for s in steps)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the class."""
+        yield f"class {NAME}(keras.optimizers.Optimizer):"
+        yield f'{INDENT}"""Momentum with the numbers of HYPERPARAMETERS: {FORMULAS[self.training.decay]}.'
+        yield ""
+        yield f"{INDENT}e is the learning rate of a variable times that of the optimizer, m its momentum,"
+        yield f"{INDENT}d its weight decay, G the gradient of the mean over the cases."
+        yield f'{INDENT}"""'
+        yield ""
+        yield from _indented(self._constructor())
+        yield f"{INDENT}def build(self, variables):"
+        yield from _indented(self._build(), 2)
+        yield ""
+        yield f"{INDENT}def update_step(self, gradient, variable, learning_rate):"
+        yield from _indented(self._update(), 2)
+
+    def _constructor(self) -> Iterator[str]:
+        arguments = [
+            *(["total_steps"] if self.training.scheduled else []),
+            *(["masks"] if self.masks else []),
+        ]
+        yield f"def __init__(self, {''.join(f'{each}, ' for each in arguments)}learning_rate=1.0, **options):"
+        yield f"{INDENT}super().__init__(learning_rate=learning_rate, **options)"
+        yield from (f"{INDENT}self.{each} = {each}" for each in arguments)
+        yield ""
+
+    def _build(self) -> Iterator[str]:
+        yield '"""Make a velocity of zeros for each variable."""'
+        yield "super().build(variables)"
+        yield 'self.velocities = self.add_optimizer_variables(variables, "velocity")'
+        if self.gathers:
+            yield 'self.gathered = self.add_optimizer_variables(variables, "gathered")'
+
+    def _update(self) -> Iterator[str]:
+        decay = self.training.decay
+        yield '"""Make the step of one variable."""'
+        if self.frozen:
+            yield "if HYPERPARAMETERS[variable.path] is None:"
+            yield f"{INDENT}return"
+        if self.training.scheduled:
+            yield "schedule, momentum, decay = HYPERPARAMETERS[variable.path]"
+            yield 'progress = ops.minimum(ops.cast(self.iterations, "float32") / self.total_steps, 1.0)'
+            yield "rate = learning_rate * schedule(progress)"
+        else:
+            yield "base, momentum, decay = HYPERPARAMETERS[variable.path]"
+            yield "rate = learning_rate * base"
+        yield "velocity = self.velocities[self._get_variable_index(variable)]"
+        if self.gathers:
+            yield from self._gather()
+        old = "self.masks.get(variable.path, 1.0) * velocity" if self.masks else "velocity"
+        pull = "gradient + decay * variable" if decay in ("cuda-convnet", "l2") else "gradient"
+        pull = f"({pull})" if " " in pull else pull
+        new = f"momentum * {old} - rate * {pull}"
+        yield from self._assign(new)
+
+    def _gather(self) -> Iterator[str]:
+        yield "gathered = self.gathered[self._get_variable_index(variable)]"
+        yield "period = PERIODS.get(variable.path, 1)"
+        yield "gradient = gathered + gradient / period"
+        yield "due = (self.iterations + 1) % period == 0"
+        yield "self.assign(gathered, ops.where(due, 0.0, gradient))"
+
+    def _assign(self, new: str) -> Iterator[str]:
+        share = SHARES.get(self.training.decay)
+        if not self.gathers:
+            yield f"self.assign(velocity, {new})"
+            moved = "velocity"
+        else:
+            yield f"self.assign(velocity, ops.where(due, {new}, velocity))"
+            moved = "ops.where(due, velocity, 0.0)"
+        if share is None and not self.limits:
+            yield f"self.assign_add(variable, {moved})"
+            return
+        yield f"weight = variable + {moved}"
+        if share is not None:
+            of = "weight" if self.training.decay == "after-step" else "variable"
+            when = f"ops.where(due, {share}, 0.0)" if self.gathers else share
+            yield f"weight = weight - {when} * {of}"
+        if self.limits:
+            yield "limit = LIMITS.get(variable.path)"
+            yield "self.assign(variable, limit(weight) if limit else weight)"
+        else:
+            yield "self.assign(variable, weight)"
+
+    def maker(self) -> Iterator[str]:
+        """Yield the lines of the function that makes an optimizer for a model."""
+        scheduled = self.training.scheduled
+        yield f"def make_optimizer(model{', total_steps' if scheduled else ''}, learning_rate=1.0):"
+        words = "Return an optimizer for all variables of the model, their rates times `learning_rate`."
+        if scheduled:
+            yield f'{INDENT}"""{words}'
+            yield ""
+            yield f"{INDENT}`total_steps` are the minibatches of the whole training, over which rates change."
+            yield f'{INDENT}"""'
+        else:
+            yield f'{INDENT}"""{words}"""'
+        given = ["total_steps"] if scheduled else []
+        if self.masks:
+            kind = "DropConnectDense"
+            yield f"{INDENT}dropping = [layer for layer in model.layers if isinstance(layer, {kind})]"
+            yield f"{INDENT}masks = {{layer.kernel.path: layer.mask for layer in dropping}}"
+            given.append("masks")
+        arguments = ", ".join([*given, "learning_rate=learning_rate"])
+        yield f"{INDENT}optimizer = {NAME}({arguments})"
+        yield f"{INDENT}optimizer.build(model.trainable_variables)"
+        yield f"{INDENT}return optimizer"
+
+
+def _indented(lines: Iterator[str], times: int = 1) -> Iterator[str]:
+    return (f"{INDENT * times}{line}" if line else "" for line in lines)

@@ -1,0 +1,302 @@
+"""One Python file in plain Keras for a network: its model, how it is trained, and how weights are loaded."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import sys
+import textwrap
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from math import prod
+from pathlib import Path
+
+from convnet_cfg.export.source.frame import Form, Frame, Step, make_frame
+from convnet_cfg.export.source.keras_costs import counted, objective, targets
+from convnet_cfg.export.source.keras_emit import EMITTERS, plain_activation, read, text
+from convnet_cfg.export.source.keras_optimizer import OptimizerText
+from convnet_cfg.export.source.keras_training import Training
+from convnet_cfg.export.source.keras_weights import ONE, emit_weights, identifier_of, takes_activation
+from convnet_cfg.export.source.pasting import Library, import_block, names_in_order
+from convnet_cfg.export.source.text import (
+    INDENT,
+    WIDTH,
+    Call,
+    Expression,
+    Items,
+    call,
+    flat,
+    lines,
+    statement,
+)
+from convnet_cfg.language.layer_types import DataSpec
+from convnet_cfg.language.network import Network
+from convnet_cfg.model.assembly import Connections, Shape
+
+LIBRARY = Library(Path(__file__).parent / "keras_layers")
+IMPORTS = {
+    **LIBRARY.imports,
+    "np": "import numpy as np",
+    "Path": "from pathlib import Path",
+    "Constant": "from keras.initializers import Constant",
+}
+LOCAL = ("model", "inputs", "outputs", "path", "weights")
+RESERVED = frozenset({*dir(builtins), *LIBRARY.definitions, *IMPORTS, *LOCAL})
+
+
+@dataclass(frozen=True)
+class Source:
+    """A translated network: its text, and the path in Keras of each variable by its name in a run."""
+
+    text: str
+    paths: Mapping[str, str]
+
+
+def translate(
+    network: Network,
+    shapes: Sequence[Shape],
+    *,
+    title: str,
+    files: str,
+    decay: str,
+    connections: Connections | None = None,
+    trained: bool = False,
+) -> Source:
+    """Return a network for data of these shapes as a file.
+
+    `title` is its name, `files` says what it was translated from. `trained` says that there are weights to
+    load.
+
+    Raises:
+        ConfigError: some layers or rules cannot be translated; all of them are named.
+    """
+    frame = make_frame(network, shapes, reserved=RESERVED, connections=connections, trained=trained)
+    return _Writer(frame, title, files, decay).source()
+
+
+class _Writer:
+    """Puts the parts of the file together."""
+
+    def __init__(self, frame: Frame, title: str, files: str, decay: str) -> None:
+        self.frame = frame
+        self.title = title
+        self.files = files
+        self.paths: dict[str, str] = {}
+        self.shared = {kernel.name for step in frame.steps for kernel in step.kernels if kernel.shared}
+        self.kernels: dict[str, str] = {}
+        self.known: dict[str, str] = {}  # the names of what operands are made first, by expression
+        self.taken = {step.name for step in frame.steps}
+        self.model = list(self._model())
+        self.has_costs = bool(counted(frame))
+        self.optimizer = None
+        if frame.network.has_params and frame.weights and self.has_costs:
+            self.training = Training(frame, self.paths, decay)
+            self.optimizer = OptimizerText(self.training)
+
+    def source(self) -> Source:
+        """Return the file."""
+        parts = [self._block(self.model)]
+        if self.optimizer is not None:
+            tables = (self.training.table(), self.training.limits(), self.training.periods())
+            parts += [block for table in tables if (block := self._block(table))]
+        if self.has_costs:
+            parts += [self._block(self._class()), self._block(objective(self.frame))]
+        if self.optimizer is not None:
+            parts += [self._block(self.optimizer.lines()), self._block(self.optimizer.maker())]
+        parts += [
+            'WEIGHTS = Path(__file__).with_suffix(".npz")',
+            self._block(self._loader()),
+            self._block(self._main()),
+        ]
+        body = "\n\n\n".join(parts)
+        pasted = LIBRARY.needed(names_in_order(ast.parse(body)))
+        code = "\n\n\n".join([*pasted.values(), body])
+        imports = import_block(code, IMPORTS, tuple(sys.stdlib_module_names))
+        return Source(f"{self._docstring()}\n\n{imports}\n\n\n{code}\n", self.paths)
+
+    @staticmethod
+    def _block(lines: Iterator[str] | list[str]) -> str:
+        return "\n".join(lines)
+
+    # -- the model
+
+    def _model(self) -> Iterator[str]:
+        yield "def build_model():"
+        yield f'{INDENT}"""Return the network, its weights at their first values."""'
+        steps = list(self.frame.steps)
+        skipped = False
+        for step, following in zip(steps, [*steps[1:], None], strict=True):
+            if skipped:
+                skipped = False
+                continue
+            activation = self._activation_of(step, following)
+            skipped = activation is not None
+            yield from self._step(step, activation)
+        yield from self._outputs()
+
+    def _activation_of(self, step: Step, following: Step | None) -> str | None:
+        """Return the activation that a layer can apply itself."""
+        if following is None or following.name != step.name or type(step.made) not in ONE:
+            return None
+        if not following.layer.implicit or not takes_activation(step) or set(self._lent(step)):
+            return None
+        return plain_activation(following)
+
+    def _lent(self, step: Step) -> Iterator[str]:
+        return (kernel.name for kernel in step.kernels if not kernel.shared and kernel.name in self.shared)
+
+    def _step(self, step: Step, activation: str | None) -> Iterator[str]:
+        comment = shape_words(step.shape)
+        if step in self.frame.inputs:
+            yield from self._input(step, comment)
+            return
+        if type(step.made) not in ONE:
+            expression = EMITTERS[type(step.made)](step)
+        else:
+            made = emit_weights(step, activation, self.kernels)
+            self.paths |= made.variables
+            expression = made.expression
+            for name in self._lent(step):
+                layer = made.variables[name].removesuffix("/kernel")
+                variable = f"{identifier_of(layer)}_layer"
+                self.kernels[name] = f"{variable}.kernel"
+                expression, owner = _taken_out(expression, f"name={text(layer)}", variable)
+                yield from statement(variable, owner, "")
+        self.prepared = {flat(read(each)): each.shape for each in step.operands}
+        yield from self._statements(step.name, expression, comment)
+
+    def _statements(self, name: str, expression: Expression, comment: str) -> Iterator[str]:
+        """Yield the lines of a layer; what its operand needs first has lines of its own."""
+        if isinstance(expression, Call) and isinstance(expression.operand, Items):
+            items = []
+            for item in expression.operand.items:
+                items.append((yield from self._prepare(name, item)))
+            expression = expression._replace(operand=Items(tuple(items)))
+        else:
+            expression = yield from self._prepare(name, expression)
+        yield from statement(name, expression, comment)
+
+    def _prepare(self, name: str, expression: Expression) -> Generator[str, None, Expression]:
+        """Yield the lines that make the operand of an expression, and return that with its name."""
+        if not isinstance(expression, Call) or not isinstance(expression.operand, Call):
+            return expression
+        operand = expression.operand
+        whole = flat(operand)
+        if operand.function not in PREPARATIONS:
+            yield from self._statements(name, operand, "")
+            return expression._replace(operand=name)
+        if whole not in self.known:
+            self.known[whole] = self._new_name(f"{source_of(whole)}_{PREPARATIONS[operand.function]}")
+            comment = shape_words(self.prepared[whole]) if whole in self.prepared else ""
+            yield from self._statements(self.known[whole], operand, comment)
+        return expression._replace(operand=self.known[whole])
+
+    def _new_name(self, wanted: str) -> str:
+        choices = chain([wanted], (f"{wanted}_{number}" for number in count(1)))
+        name = next(choice for choice in choices if choice not in self.taken)
+        self.taken.add(name)
+        return name
+
+    def _input(self, step: Step, comment: str) -> Iterator[str]:
+        spec = step.layer.spec
+        assert isinstance(spec, DataSpec)
+        shape = self.frame.shapes[spec.data_index]
+        whole = "(" + "".join(f"{size}, " for size in shape).rstrip(" " if len(shape) == 1 else ", ") + ")"
+        given = Call("keras.Input", (whole, f"name={text(step.name)}"))
+        if step.size == prod(shape):
+            yield from statement(step.name, given, comment)
+            return
+        vector = "matrix"
+        yield from statement(vector, given, "")
+        if len(shape) == 3:
+            yield from statement(vector, call("channels_first", vector), "")
+        arguments = (str(spec.first), str(spec.first + step.size))
+        yield from statement(step.name, Call("Slice", arguments, vector), comment)
+
+    def _outputs(self) -> Iterator[str]:
+        for output in self.frame.outputs:
+            if output.operand.form is not Form.AS_IS:
+                yield from lines(read(output.operand), INDENT, f"{output.name} = ")
+        names = [step.name for step in self.frame.inputs]
+        inputs = names[0] if len(names) == 1 else _dictionary(names)
+        outputs = _dictionary([output.name for output in self.frame.outputs])
+        kind = "Network" if counted(self.frame) else "keras.Model"
+        model = Call(kind, (inputs, outputs, f"name={text(self.title)}"))
+        yield from lines(model, INDENT, "return ")
+
+    # -- the rest
+
+    def _class(self) -> Iterator[str]:
+        names = targets(self.frame)
+        yield "class Network(keras.Model):"
+        yield f'{INDENT}"""A model that `fit` trains by the objective."""'
+        yield ""
+        arguments = "self, x=None, y=None, y_pred=None, sample_weight=None, training=True"
+        yield f"{INDENT}def compute_loss({arguments}):"
+        yield f'{INDENT * 2}"""Return the objective."""'
+        yield f"{INDENT * 2}return objective(y_pred{', y' if len(names) == 1 else ', **y' if names else ''})"
+
+    def _loader(self) -> Iterator[str]:
+        yield "def load_weights(model, path=WEIGHTS):"
+        words = "Give each variable of the model the array that a file of NumPy has under its path."
+        yield f'{INDENT}"""{words}"""'
+        yield f"{INDENT}with np.load(path) as weights:"
+        yield f"{INDENT * 2}for variable in model.trainable_variables:"
+        yield f"{INDENT * 3}variable.assign(weights[variable.path])"
+
+    def _main(self) -> Iterator[str]:
+        yield 'if __name__ == "__main__":'
+        yield f"{INDENT}build_model().summary()"
+
+    def _docstring(self) -> str:
+        paragraphs = [f"Translated from {self.files}."]
+        wrapped = "\n\n".join("\n".join(textwrap.wrap(each, WIDTH)) for each in paragraphs)
+        return f'"""{self.title}: a network of cuda-convnet in Keras.\n\n{wrapped}\n"""'
+
+
+def _taken_out(expression: Expression, name: str, variable: str) -> tuple[Expression, Call]:
+    """Return an expression in which a variable stands for the layer with this argument, and that layer."""
+    if isinstance(expression, Call):
+        if name in expression.arguments:
+            operand = (expression.operand,) if expression.operand is not None else ()
+            return Call(variable, operand), expression._replace(operand=None)
+        if expression.operand is not None:
+            inner, layer = _taken_out(expression.operand, name, variable)
+            return expression._replace(operand=inner), layer
+    if isinstance(expression, Items):
+        for index, item in enumerate(expression.items):
+            try:
+                inner, layer = _taken_out(item, name, variable)
+            except LookupError:
+                continue
+            return Items((*expression.items[:index], inner, *expression.items[index + 1 :])), layer
+    raise LookupError(name)
+
+
+# How what is made of an operand first is called: the name of the operand with this at its end.
+PREPARATIONS = {
+    "layers.Flatten": "flat",
+    "layers.ZeroPadding2D": "padded",
+    "layers.Cropping2D": "cropped",
+    "TakeChannels": "picked",
+    "Scale": "scaled",
+    "channels_first": "vector",
+    "image_of": "image",
+    "pixels_of": "pixels",
+}
+
+
+def source_of(expression: str) -> str:
+    """Return the value that is read in an expression of preparations."""
+    return re.findall(r"\(([A-Za-z_]\w*)[,)]", expression)[0]
+
+
+def _dictionary(names: Sequence[str]) -> str:
+    return "{" + ", ".join(f"{text(name)}: {name}" for name in names) + "}"
+
+
+def shape_words(shape: Shape) -> str:
+    """Return a shape as in `32 x 32 x 3`."""
+    return " x ".join(map(str, shape))

@@ -1,0 +1,110 @@
+"""Definitions taken out of modules, with all that they need, to be pasted into one file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+OWN = "convnet_cfg."
+
+
+class Definition(NamedTuple):
+    """A class, function or constant at the top of a module: its source, and the names that it reads."""
+
+    source: str
+    names: frozenset[str]
+    bases: tuple[str, ...] = ()
+
+
+class Library:
+    """The definitions of the modules of a folder, each name there once, in the order of modules and lines."""
+
+    def __init__(self, folder: Path) -> None:
+        self.definitions: dict[str, Definition] = {}
+        self.imports: dict[str, str] = {}
+        for path in sorted(folder.glob("*.py")):
+            self._read(path.read_text())
+
+    def _read(self, text: str) -> None:
+        for node in ast.parse(text).body:
+            source = ast.get_source_segment(text, node) or ""
+            if isinstance(node, ast.ClassDef):
+                bases = tuple(base.id for base in node.bases if isinstance(base, ast.Name))
+                self.definitions[node.name] = Definition(source, names_in(node), bases)
+            elif isinstance(node, ast.FunctionDef):
+                self.definitions[node.name] = Definition(source, names_in(node))
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                self._add_imports(node)
+
+    def _add_imports(self, node: ast.Import | ast.ImportFrom) -> None:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OWN):
+            return  # another module of the folder
+        for alias in node.names:
+            shown = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+            line = (
+                f"from {node.module} import {shown}"
+                if isinstance(node, ast.ImportFrom)
+                else f"import {shown}"
+            )
+            self.imports[alias.asname or alias.name] = line
+
+    def needed(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the sources of the definitions among these names, each with what it needs behind it."""
+        found: dict[str, str] = {}
+        for name in names:
+            self._add(name, found)
+        return found
+
+    def _add(self, name: str, found: dict[str, str]) -> None:
+        if name in found or name not in self.definitions:
+            return
+        definition = self.definitions[name]
+        for base in definition.bases:
+            self._add(base, found)
+        found[name] = definition.source
+        for other in sorted(definition.names, key=definition.source.index):
+            self._add(other, found)
+
+
+def names_in(tree: ast.AST) -> frozenset[str]:
+    """Return all names that a piece of code reads or binds."""
+    return frozenset(names_in_order(tree))
+
+
+def names_in_order(tree: ast.AST) -> list[str]:
+    """Return the same in the order in which they come first."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    return list(
+        dict.fromkeys(node.id for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset)))
+    )
+
+
+def import_block(code: str, imports: Mapping[str, str], standard: Sequence[str]) -> str:
+    """Return the imports that a code needs, sorted: those of the standard library, then the others.
+
+    `imports` are the lines by the name that each binds; those of one module are joined.
+    """
+    names = names_in(ast.parse(code))
+    plain: set[str] = set()
+    parts: dict[str, list[str]] = {}
+    for name in names & imports.keys():
+        line = imports[name]
+        if line.startswith("import "):
+            plain.add(line)
+        else:
+            module, _, imported = line.removeprefix("from ").partition(" import ")
+            parts.setdefault(module, []).append(imported)
+    froms = {module: f"from {module} import {', '.join(sorted(each))}" for module, each in parts.items()}
+    blocks = []
+    for own in (True, False):
+        chosen = sorted(line for line in plain if (_module(line) in standard) is own)
+        chosen += [froms[module] for module in sorted(froms) if (module.partition(".")[0] in standard) is own]
+        if chosen:
+            blocks.append("\n".join(chosen))
+    return "\n\n".join(blocks)
+
+
+def _module(line: str) -> str:
+    return line.split()[1].partition(".")[0]
