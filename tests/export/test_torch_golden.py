@@ -9,7 +9,7 @@ from torch_runs import Job, run
 
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.frame import make_frame
-from convnet_cfg.export.source.torch_file import translate
+from convnet_cfg.export.source.torch_file import RESERVED, translate
 from convnet_cfg.export.source.torch_steps import returned
 from convnet_cfg.language.params import DEFAULT_DECAY
 
@@ -26,6 +26,7 @@ REFUSED = {
         "there is no layer between the data and the costs",
     ),
 }
+NO_GRADIENT = ("v2_cost_crossent", "v2_cost_crossent_ties")  # that of a single one was never computed
 NOT_THE_SAME = (
     "v2_dropout_train",  # how PyTorch's own dropout draws cannot be replaced
     "v2_update_local_wball_192filters",  # a fault: only some filters were held to their norm
@@ -43,8 +44,11 @@ class Case:
     def __init__(self, name):
         self.golden = GoldenNetwork(name, images=True)
         self.name, self.arrays, self.network = name, self.golden.arrays, self.golden.network
-        self.frame = make_frame(self.network, self.golden.shapes, connections=self.golden.connections())
-        self.translation = translate(self.frame, name, DEFAULT_DECAY)
+        options = {"connections": self.golden.connections()}
+        self.frame = make_frame(self.network, self.golden.shapes, reserved=RESERVED, **options)
+        self.translation = translate(
+            self.network, self.golden.shapes, title=name, files=f"{name}.cfg", decay=DEFAULT_DECAY, **options
+        )
         self.labels = {
             cost.inputs[number] for cost in self.frame.costs for number in cost.layer.spec.label_inputs
         }
@@ -111,8 +115,9 @@ def below(case, name):
     """Yield number and name of the data layers that a layer reads, perhaps through one that changes nothing."""
     for index, source in enumerate(case.network[name].inputs):
         layer = case.network[source.name]
-        if not layer.matrices:
-            yield index, (layer.inputs[0] if layer.inputs else layer).name
+        data = case.network[layer.inputs[0].name] if layer.inputs else layer
+        if not layer.matrices and not (data.spec.first or data.spec.end):
+            yield index, data.name
 
 
 def differences(expected, results):
@@ -172,7 +177,7 @@ def test_costs_are_the_originals(cases, tmp_path):
     assert len(costs) >= 12
     for case in costs:
         found = differences(expected_of_costs(case), results[case.name])
-        assert len(found) >= 2, case.name
+        assert len(found) >= 2 or case.name in NO_GRADIENT
         assert max(found.values()) <= LONG_TOLERANCE, (case.name, found)
 
 

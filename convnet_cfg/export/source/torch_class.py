@@ -27,29 +27,35 @@ def class_name(title: str) -> str:
 
 def network_class(program: Program, title: str) -> list[str]:
     """Return the lines of the class."""
+    parameters = sum(layer.parameters for layer in program.frame.network.layers)
     return [
         f"class {class_name(title)}(nn.Module):",
-        *docstring(f"The network of {title}.", INDENT),
+        *docstring(f"The network {title}, with {parameters:,} parameters.", INDENT),
         "",
-        f"{INDENT}def __init__(self):",
-        f"{TWO}super().__init__()",
-        *_init(program),
-        f"{TWO}self.reset_parameters()",
-        "",
-        f"{INDENT}def reset_parameters(self):",
-        *docstring("Draw the first weights around 0, and set the first biases.", TWO),
-        *(f"{TWO}{line}" for line in _first_values(program)),
-        "",
+        *(_init(program) if program.made else []),
+        *(_reset(program) if program.parameters else []),
         *_forward(program),
     ]
 
 
 def _init(program: Program) -> Iterator[str]:
+    yield f"{INDENT}def __init__(self):"
+    yield f"{TWO}super().__init__()"
     for line in program.made:
         before, _, code = line.partition(" = ")
         yield from statement(f"{before} = ", code, TWO)
     for path, owner in program.ties:
         yield f"{TWO}self.{path} = self.{owner}"
+    if program.parameters:
+        yield f"{TWO}self.reset_parameters()"
+    yield ""
+
+
+def _reset(program: Program) -> Iterator[str]:
+    yield f"{INDENT}def reset_parameters(self):"
+    yield from docstring("Draw the first weights around 0, and set the first biases.", TWO)
+    yield from (f"{TWO}{line}" for line in _first_values(program))
+    yield ""
 
 
 def _first_values(program: Program) -> Iterator[str]:
@@ -84,17 +90,17 @@ def _forward(program: Program) -> Iterator[str]:
 def _forward_words(program: Program) -> str:
     outputs = [output.name for output in returned(program.frame)]
     what = outputs[0] if len(outputs) == 1 else f"{join_words(outputs, 'and')} by name"
-    within = "".join(f"\n\n{each}" for each in _within_costs(program))
-    return f"Return {what}.{within}"
+    return "\n\n".join([f"Return {what}, for N cases.", *_within_costs(program)])
 
 
 def _within_costs(program: Program) -> Iterator[str]:
     """Yield what has to be said of layers that costs contain."""
     for step in program.frame.steps:
         if step.name in within_costs(program.frame):
-            kind = "softmax" if isinstance(step.layer.spec, SoftmaxSpec) else "logistic function"
-            source = program.values[step.operands[0].source].code
-            yield f"{step.name}, the {kind} of {source}, is part of the objective."
+            functions = {True: "F.softmax({}, dim=1)", False: "torch.sigmoid({})"}
+            function = functions[isinstance(step.layer.spec, SoftmaxSpec)]
+            source = program.values[step.operands[0].source].vector
+            yield f"{step.name} = {function.format(source)}, which `objective` contains."
 
 
 # -- what is minimized
@@ -119,7 +125,7 @@ def objective_function(program: Program, terms: Sequence[str]) -> list[str]:
     targets = program.frame.targets
     arguments = [outputs_name(program), *(target.name for target in targets)]
     shapes = [f"{target.name}: {_target_words(program, target)}." for target in targets]
-    words = " ".join(["Return the mean cost of the cases, which training minimizes.", *shapes])
+    words = "\n\n".join(["Return the mean cost of the cases, which training minimizes.", " ".join(shapes)])
     return [
         f"def objective({', '.join(arguments)}):",
         *docstring(words, INDENT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ Code = Callable[..., str]  # of the program, the expressions of the inputs, and 
 
 
 def _function(name: str, *arguments: str, **options: object) -> str:
-    named = [f"{option}={value!r}" for option, value in options.items()]
+    named = [f"{option}={json.dumps(value)}" for option, value in options.items()]
     return f"{name}({', '.join([*arguments, *named])})"
 
 
@@ -36,14 +37,14 @@ def _labelled(program: Program, labels: str, logits: str) -> str:
 
 
 def _distribution(program: Program, targets: str, probabilities: str) -> str:
-    return _function(program.part("cross_entropy"), probabilities, targets)
+    return _function("cross_entropy", probabilities, targets)
 
 
 def _binary(
     program: Program, targets: str, x: str, positive_weight: float = 1.0, aggregated: bool = False
 ) -> str:
     weight = {"positive_weight": positive_weight} if positive_weight != 1 else {}
-    return _function(program.part("binary_cross_entropy"), x, targets, **weight)
+    return _function("binary_cross_entropy", x, targets, **weight)
 
 
 def _logistic(

@@ -42,7 +42,7 @@ def _largest(kind: str) -> Emitter:
 
     def emitter(program: Program, step: Step) -> str:
         span = _span(step)
-        return module_call(program, step, f"{program.part(kind)}({_windows(span, *_reach(span))})")
+        return module_call(program, step, f"{kind}({_windows(span, *_reach(span))})")
 
     return emitter
 
@@ -55,13 +55,13 @@ def _span(step: Step) -> Span:
 def _average(program: Program, step: Step) -> str:
     span = _span(step)
     if step.made.divisor == "existing":
-        return module_call(program, step, _mean(program, span))
+        return module_call(program, step, _mean(span))
     sums = ["divisor_override=1"] if step.made.divisor == "none" else []
     pool = program.module(step.name, f"nn.AvgPool2d({_windows(span, *sums)})")
     return f"{pool}({padded(program.only(step).code, span.before, span.after)})"
 
 
-def _mean(program: Program, span: Span) -> str:
+def _mean(span: Span) -> str:
     """Return the module for means of the existing pixels: PyTorch's own where its windows are the same."""
     if span.before == span.after == 0:
         return f"nn.AvgPool2d({_windows(span)})"
@@ -69,13 +69,13 @@ def _mean(program: Program, span: Span) -> str:
         return f"nn.AvgPool2d({_windows(span, 'ceil_mode=True')})"
     if 0 < span.before == span.after <= span.size // 2:
         return f"nn.AvgPool2d({_windows(span, f'padding={span.before}', 'count_include_pad=False')})"
-    return f"{program.part('MeanPool')}({_windows(span, *_reach(span))})"
+    return f"MeanPool({_windows(span, *_reach(span))})"
 
 
 def _channel_pool(program: Program, step: Step) -> str:
     made, (operand,) = step.made, step.operands
     span = Span(operand.shape[-1], made.size, made.strides, made.start, made.outputs)
-    return module_call(program, step, f"{program.part('ChannelMaxPool')}({_windows(span, *_reach(span))})")
+    return module_call(program, step, f"ChannelMaxPool({_windows(span, *_reach(span))})")
 
 
 # -- normalization
@@ -91,16 +91,16 @@ def _norm(program: Program, step: Step, kind: str) -> str:
 
 
 def _response_norm(program: Program, step: Step) -> str:
-    return _norm(program, step, program.part("ResponseNorm"))
+    return _norm(program, step, "ResponseNorm")
 
 
 def _contrast_norm(program: Program, step: Step) -> str:
     kinds = {"existing": "ContrastNorm", "nominal": "NominalContrastNorm"}
-    return _norm(program, step, program.part(kinds[step.made.divisor]))
+    return _norm(program, step, kinds[step.made.divisor])
 
 
 def _cross_map_norm(program: Program, step: Step) -> str:
-    kind = program.part("BlockedResponseNorm") if step.made.blocked else "nn.LocalResponseNorm"
+    kind = "BlockedResponseNorm" if step.made.blocked else "nn.LocalResponseNorm"
     return _norm(program, step, kind)
 
 
@@ -121,22 +121,22 @@ def _nailbed(program: Program, step: Step) -> str:
 
 def _blur(program: Program, step: Step) -> str:
     numbers = f"{step.made.size}, deviation={step.made.stdev!r}"
-    return module_call(program, step, f"{program.part('GaussianBlur')}({numbers})")
+    return module_call(program, step, f"GaussianBlur({numbers})")
 
 
 def _resize(program: Program, step: Step) -> str:
     (operand,) = step.operands
     numbers = f"{operand.shape[0]}, scale={step.made.scale!r}"
-    return module_call(program, step, f"{program.part('BilinearResize')}({numbers})")
+    return module_call(program, step, f"BilinearResize({numbers})")
 
 
 def _yuv(program: Program, step: Step) -> str:
-    return f"{program.part('rgb_to_yuv')}({program.only(step).code})"
+    return f"rgb_to_yuv({program.only(step).code})"
 
 
 def _lab(program: Program, step: Step) -> str:
     base = 66 if step.made.center else 16
-    return f"{program.part('rgb_to_lab')}({program.only(step).code}, base={base})"
+    return f"rgb_to_lab({program.only(step).code}, base={base})"
 
 
 def _flip(program: Program, step: Step) -> str:

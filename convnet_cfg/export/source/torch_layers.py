@@ -44,15 +44,12 @@ ACTIVATIONS: Mapping[str, Callable[..., str]] = {
     "abstanh": _absolute_tanh,
     "power": lambda x, a: f"torch.pow({x.code}, {a!r})",
 }
-PARTS = {"abs": "absolute", "softrelu": "softrelu", "drelu": "double_relu", "abstanh": "absolute"}
 
 
 def _activation(program: Program, step: Step) -> str:
     name, numbers = step.made.function, step.made.parameters
     if name == "brelu" and numbers[0] <= 0:
         program.refuse(step.layer, f"neuron=brelu[{numbers[0]:g}] has a bound that F.hardtanh does not take")
-    if name in PARTS:
-        program.part(PARTS[name])
     return ACTIVATIONS[name](program.only(step), *numbers)
 
 
@@ -76,7 +73,7 @@ def _sum(program: Program, step: Step) -> str:
 
 
 def _maximum(program: Program, step: Step) -> str:
-    return f"{program.part('greatest')}({', '.join(value.code for value in _values(program, step))})"
+    return f"greatest({', '.join(value.code for value in _values(program, step))})"
 
 
 def _concatenation(program: Program, step: Step) -> str:
@@ -92,7 +89,7 @@ def _call(function: str, more: str = "") -> Emitter:
 
 
 def _mask(program: Program, step: Step) -> str:
-    kind = f"{program.part('MaskDropout')}({step.made.rate!r})"
+    kind = f"MaskDropout({step.made.rate!r})"
     return f"{program.module(_dropout_name(step), kind)}({program.only(step).code})"
 
 

@@ -106,10 +106,10 @@ KEPT_OUTSIDE = (
 
 
 def _optimizer_function(program: Program, made: Training) -> list[str]:
-    letters = "e, m, d: learning rate, momentum, weight decay"
-    words = f"Return the optimizer of the network: {RULES[made.beside]} ({letters})."
+    title = program.frame.network.dialect.title
+    words = f"Return an optimizer with the updates of {title}: {RULES[made.beside]}."
     notes = "" if made.changes else f"\n\n{KEPT_OUTSIDE}"
-    kind = program.part("VelocitySGD") if made.changes else "torch.optim.SGD"
+    kind = "VelocitySGD" if made.changes else "torch.optim.SGD"
     hooks = list(_hooks(program, made))
     if not hooks:
         body = [f"{INDENT}return {kind}(param_groups(model))"]
@@ -122,10 +122,10 @@ def _hooks(program: Program, made: Training) -> Iterator[str]:
     """Yield the lines that make the optimizer do more than its steps."""
     for step in program.frame.steps:
         if isinstance(step.made, DropConnectDense):
-            forget = f"{program.part('forgetting_dropped')}(model.{step.name})"
+            forget = f"forgetting_dropped(model.{step.name})"
             yield f"{INDENT}optimizer.register_step_pre_hook({forget})"
     if made.beside:
         part, when = BESIDE[made.beside]
-        yield f"{INDENT}optimizer.register_step_{when}_hook({program.part(part)})"
+        yield f"{INDENT}optimizer.register_step_{when}_hook({part})"
     if made.limits:
         yield f"{INDENT}optimizer.register_step_post_hook(lambda *_: hold_limits(model))"

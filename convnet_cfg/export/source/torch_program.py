@@ -77,14 +77,13 @@ class Parameter(NamedTuple):
 class Program:
     """A network's PyTorch program, so far as its steps have been gone through.
 
-    `made` are the lines of `__init__`, `lines` those of `forward`, `used` the names of the parts of
-    `torch_modules` that they need. `ties` are parameters that belong to others: (path, path of the owner).
+    `made` are the lines of `__init__`, `lines` those of `forward`. `ties` are parameters that belong to others:
+    (path, path of the owner).
     """
 
     frame: Frame
     made: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
     values: dict[str, Value] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     ties: list[tuple[str, str]] = field(default_factory=list)
@@ -94,11 +93,6 @@ class Program:
     def refuse(self, layer: Layer, message: str) -> None:
         """Add a reason why there is no such program."""
         self.problems.append(Problem(layer.place, layer.name, message))
-
-    def part(self, name: str) -> str:
-        """Return the name of a part of `torch_modules`, which the program needs then."""
-        self.used.add(name)
-        return name
 
     def module(self, name: str, code: str) -> str:
         """Make a module in `__init__`; return the expression for it."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from typing import NamedTuple
 
 from convnet_cfg.export.source.text import INDENT, WIDTH
+
+
+class Part(NamedTuple):
+    """One of several expressions, and what stands before it: a name, a key, or an operator."""
+
+    before: str
+    code: str
 
 
 def docstring(text: str, indent: str) -> list[str]:
@@ -50,45 +59,54 @@ def _expression(before: str, code: str, indent: str, behind: str = "") -> Iterat
         yield f"{indent}{end}{behind}"
 
 
-def _bracket(tree: ast.expr, code: str) -> tuple[str, list[str], str]:
+def _bracket(tree: ast.expr, code: str) -> tuple[str, list[Part], str]:
     """Return what stands before, between and behind the brackets of a call, a list or a dictionary."""
     if isinstance(tree, ast.Call):
-        named = [f"{each.arg}={ast.get_source_segment(code, each.value)}" for each in tree.keywords]
-        return f"{ast.get_source_segment(code, tree.func)}(", [*_sources(code, tree.args), *named], ")"
+        named = [Part(f"{each.arg}=", _source(code, each.value)) for each in tree.keywords]
+        return f"{_source(code, tree.func)}(", [*_items(code, tree.args), *named], ")"
     if isinstance(tree, ast.Dict):
-        values = _sources(code, tree.values)
-        keys = [ast.get_source_segment(code, key) for key in tree.keys if key]
-        return "{", [f"{key}: {value}" for key, value in zip(keys, values, strict=True)], "}"
+        pairs = zip(tree.keys, tree.values, strict=True)
+        return "{", [Part(f"{_source(code, key)}: ", _source(code, value)) for key, value in pairs if key], "}"
     assert isinstance(tree, ast.List), f"no way to lay out {code}"
-    return "[", _sources(code, tree.elts), "]"
+    return "[", _items(code, tree.elts), "]"
 
 
-def _sources(code: str, parts: Sequence[ast.expr]) -> list[str]:
-    return [ast.get_source_segment(code, part) or "" for part in parts]
+def _source(code: str, tree: ast.expr) -> str:
+    return ast.get_source_segment(code, tree) or ""
 
 
-def _inside(parts: list[str], indent: str) -> Iterator[str]:
+def _items(code: str, trees: Sequence[ast.expr]) -> list[Part]:
+    return [Part("", _source(code, tree)) for tree in trees]
+
+
+def _inside(parts: Sequence[Part], indent: str) -> Iterator[str]:
     """Yield what stands between brackets: on one line if it fits, else one line each."""
-    if len(indent + ", ".join(parts)) <= WIDTH:
-        yield indent + ", ".join(parts)
-    elif len(parts) == 1 and isinstance(ast.parse(parts[0], mode="eval").body, ast.BinOp):
-        yield from _terms(parts[0], indent)
+    together = indent + ", ".join(map("".join, parts))
+    first = ast.parse(parts[0].code, mode="eval").body
+    if len(together) <= WIDTH:
+        yield together
+    elif len(parts) == 1 and isinstance(first, ast.BinOp):
+        yield from _terms(parts[0].code, indent)
     else:
-        for part in parts:
-            yield from _expression("", part, indent, ",")
+        for before, code in parts:
+            yield from _expression(before, code, indent, ",")
+
+
+SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+ ", ast.Sub: "- ", ast.Mult: "* ", ast.Div: "/ "}
+SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
 
 
 def _terms(code: str, indent: str) -> Iterator[str]:
-    """Yield the terms of a sum: on one line if they fit, else one line each."""
+    """Yield a sum or product: on one line if it fits, else one line for each of its terms or factors."""
     if len(indent + code) <= WIDTH:
         yield indent + code
         return
     tree = ast.parse(code, mode="eval").body
-    terms = []
-    while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub):
-        sign = "+ " if isinstance(tree.op, ast.Add) else "- "
-        terms.insert(0, (sign, ast.get_source_segment(code, tree.right) or ""))
+    assert isinstance(tree, ast.BinOp)
+    kinds = SUMS if isinstance(tree.op, SUMS) else PRODUCTS
+    terms: list[Part] = []
+    while isinstance(tree, ast.BinOp) and isinstance(tree.op, kinds):
+        terms.insert(0, Part(SIGNS[type(tree.op)], _source(code, tree.right)))
         tree = tree.left
-    terms.insert(0, ("", ast.get_source_segment(code, tree) or ""))
-    for sign, term in terms:
+    for sign, term in [Part("", _source(code, tree)), *terms]:
         yield from _expression(sign, term, indent)

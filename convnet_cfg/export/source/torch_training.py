@@ -11,7 +11,7 @@ from convnet_cfg.language.network import Owned, column_rows
 from convnet_cfg.language.params import UpdateRule
 from convnet_cfg.language.schedules import Schedule
 from convnet_cfg.language.v2_types import BlockSpec
-from convnet_cfg.language.weight_types import LocalSpec
+from convnet_cfg.language.weight_types import FilterSpec, LocalSpec
 
 COUPLED = "weight_decay"
 COUPLED_KINDS = ("cuda-convnet", "l2")  # the same update; l2 also adds its term to the reported cost
@@ -120,9 +120,7 @@ def _rate(program: Program, owned: Owned, schedule: Schedule, changes: bool) -> 
     if schedule.name not in SCHEDULES:
         program.refuse(owned.layer, f"schedule {schedule.name} has no translation to PyTorch")
         return ""
-    code = SCHEDULES[schedule.name](schedule.base, *schedule.values)
-    program.part(code.partition("(")[0])
-    return code
+    return SCHEDULES[schedule.name](schedule.base, *schedule.values)
 
 
 # -- what weights are held to
@@ -136,10 +134,10 @@ def _limits(program: Program, owned: Owned, rule: UpdateRule, path: str) -> Iter
     dim = _within_unit(owned)
     if limits.most_spread > 0:
         bounds = f"{max(limits.least_spread, 0.0)!r}, {limits.most_spread!r}"
-        yield f"{program.part('limit_spread')}({path}, {bounds}, dim={dim})"
+        yield f"limit_spread({path}, {bounds}, dim={dim})"
     if limits.norm > 0:
         rows = column_rows(owned.layer, owned.matrix) if limits.norm_per_row else 1
-        kind = program.part("limit_norm" if limits.norm_only_shrinks else "set_norm")
+        kind = "limit_norm" if limits.norm_only_shrinks else "set_norm"
         yield f"{kind}({path}, {limits.norm * rows!r}, dim={dim})"
     if limits.distributions:
         program.refuse(owned.layer, f"type={owned.layer.type} has no translation to PyTorch")

@@ -76,10 +76,18 @@ def _bias(step: Step, matrix: Array) -> Array:
     return matrix.reshape(filters, rows, columns)
 
 
+def _has_bias(step: Step, index: int) -> bool:
+    return index == 0 and step.bias is not None and not _is_apart(step)
+
+
 def _without_bias(step: Step, index: int) -> list[str]:
     """Return the argument of a module that has no bias."""
-    has_bias = index == 0 and step.bias is not None and not _is_apart(step)
-    return [] if has_bias else ["bias=False"]
+    return [] if _has_bias(step, index) else ["bias=False"]
+
+
+def _bias_of(step: Step, index: int, module: str) -> list[str]:
+    """Return the argument of a function that is the bias of a module, if that has one."""
+    return [f"{module}.bias"] if _has_bias(step, index) else []
 
 
 # -- vectors
@@ -92,8 +100,8 @@ def _linear(program: Program, step: Step, index: int, name: str) -> str:
     module = program.module(name, f"nn.Linear({', '.join(arguments)})")
     if scale == 1:
         return f"{module}({x})"
-    weight = f"{program.part('with_gradient_scale')}({module}.weight, {scale!r})"
-    return f"F.linear({x}, {weight}, {module}.bias)"
+    weight = f"with_gradient_scale({module}.weight, {scale!r})"
+    return f"F.linear({', '.join([x, weight, *_bias_of(step, index, module)])})"
 
 
 def _of_full(step: Step, index: int, matrix: Array) -> Array:
@@ -104,7 +112,7 @@ def _partwise(program: Program, step: Step, index: int, name: str) -> str:
     operand, made = step.operands[index], step.made
     _refuse_scale(program, step, index)
     numbers = [str(operand.shape[0]), str(made.parts * made.units), f"parts={made.parts}"]
-    module = f"{program.part('PartwiseLinear')}({', '.join([*numbers, *_without_bias(step, index)])})"
+    module = f"PartwiseLinear({', '.join([*numbers, *_without_bias(step, index)])})"
     return f"{program.module(name, module)}({program.read(operand).code})"
 
 
@@ -118,7 +126,7 @@ def _drop_connect(program: Program, step: Step, index: int, name: str) -> str:
     if made.per_case:
         program.refuse(step.layer, f"type={step.layer.type} has no translation to PyTorch")
     numbers = f"{operand.shape[0]}, {made.units}, rate={made.rate!r}"
-    module = program.module(name, f"{program.part('DropConnect')}({numbers})")
+    module = program.module(name, f"DropConnect({numbers})")
     return f"{module}({program.read(operand).code})"
 
 
@@ -130,7 +138,7 @@ def _refuse_scale(program: Program, step: Step, index: int) -> None:
 
 
 def _drop_outputs(program: Program, step: Step) -> str:
-    dropout = program.module(f"{step.name}_dropout", f"{program.part('MaskDropout')}({step.made.rate!r})")
+    dropout = program.module(f"{step.name}_dropout", f"MaskDropout({step.made.rate!r})")
     return f"{dropout}({_full(program, step)})"
 
 
@@ -145,8 +153,8 @@ def _convolution(program: Program, step: Step, index: int, name: str) -> str:
     module, scale = program.module(name, made), step.kernels[index].gradient_scale
     if scale == 1:
         return f"{module}({image})"
-    weight = f"{program.part('with_gradient_scale')}({module}.weight, {scale!r})"
-    return f"F.conv2d({', '.join([image, weight, f'{module}.bias', *options])})"
+    weight = f"with_gradient_scale({module}.weight, {scale!r})"
+    return f"F.conv2d({', '.join([image, weight, *_bias_of(step, index, module), *options])})"
 
 
 def _placed(program: Program, step: Step, index: int, name: str) -> tuple[str, list[str]]:
@@ -191,7 +199,7 @@ def _local(program: Program, step: Step, index: int, name: str) -> str:
     image, options = _placed(program, step, index, name)
     sizes = [f"size={window.size}", f"side={made.output_side}"]
     numbers = [str(window.groups * window.depth), str(made.filters), *sizes, *options]
-    module = f"{program.part('LocallyConnected')}({', '.join([*numbers, *_without_bias(step, index)])})"
+    module = f"LocallyConnected({', '.join([*numbers, *_without_bias(step, index)])})"
     return f"{program.module(name, module)}({image})"
 
 

@@ -114,14 +114,14 @@ def decay_by_long_run_rate(optimizer, arguments, options):
 @torch.no_grad()
 def set_norm(weight, norm, dim):
     """Give the weights of each unit this L2 norm; zeros stay."""
-    found = weight.norm(dim=dim, keepdim=True)
+    found = torch.linalg.vector_norm(weight, dim=dim, keepdim=True)
     weight.mul_(torch.where(found > 0, norm / found, 1.0))
 
 
 @torch.no_grad()
 def limit_norm(weight, limit, dim):
     """Shrink the weights of those units whose L2 norm is above the limit."""
-    found = weight.norm(dim=dim, keepdim=True)
+    found = torch.linalg.vector_norm(weight, dim=dim, keepdim=True)
     weight.mul_(torch.where(found > limit, limit / found, 1.0))
 
 
@@ -132,5 +132,5 @@ def limit_spread(weight, least, most, dim):
     The spread of n weights is the L2 norm of their distances from their mean, divided by n.
     """
     distances = weight - weight.mean(dim=dim, keepdim=True)
-    spread = distances.norm(dim=dim, keepdim=True) / weight[0].numel()
+    spread = torch.linalg.vector_norm(distances, dim=dim, keepdim=True) / weight[0].numel()
     weight.mul_(torch.where(spread > 0, spread.clamp(least, most) / spread, 1.0))
