@@ -31,6 +31,9 @@ COMMANDS = {
     "reproduce": Entry("reproduce:reproduce", "Train a published network through the stages of its recipe."),
     "test": Entry("test:test", "Evaluate a trained network."),
     "train": Entry("train:train", "Train the network that a configuration describes."),
+    "translate": Entry(
+        "translate:translate", "Write a network as a file of Keras that needs nothing of ours."
+    ),
 }
 
 

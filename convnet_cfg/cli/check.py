@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from convnet_cfg.cli.arguments import find_pair, reading_options
+from convnet_cfg.cli.data_sizes import data_sizes, read_sizes
 from convnet_cfg.cli.output import print_remarks, print_table, say
 from convnet_cfg.errors import ConfigError
-from convnet_cfg.language import Network, Pair, Reading, build_network, guess_dims, read_pair
+from convnet_cfg.language import Network, Reading, build_network, read_pair
 from convnet_cfg.language.describe import describe, describe_problems, parameter_groups
 from convnet_cfg.language.network import Layer
 from convnet_cfg.language.params import DECAYS, DEFAULT_DECAY
 from convnet_cfg.language.traps import traps
-from convnet_cfg.zoo.recipes import Recipe
-
-
-def _read_sizes(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    items = [item.strip() for item in text.split(",")]
-    if not all(re.fullmatch("0*[1-9][0-9]{,17}", item) for item in items):
-        raise click.BadParameter(f"expected sizes like 3072,1, got {text!r}")
-    return tuple(map(int, items))
 
 
 @click.command(short_help="Read a configuration and say what it describes, or what is wrong.")
@@ -35,7 +25,7 @@ def _read_sizes(context: click.Context, option: click.Parameter, text: str | Non
 @click.argument("params", type=click.Path(), required=False)
 @click.option(
     "--data-dims",
-    callback=_read_sizes,
+    callback=read_sizes,
     metavar="N,N,...",
     help="Values for each case of data matrix 0, 1, ...; guessed if not given.",
 )
@@ -79,7 +69,7 @@ def check(
     try:
         reading = Reading(mode or "default", dialect, average_divisor)
         pair = read_pair(files.layers, files.params, reading)
-        sizes = _given(data_dims) or _from_recipe(files.recipe) or _guessed(pair, classes)
+        sizes = data_sizes(data_dims, files.recipe, pair, classes)
         network = build_network(pair, sizes.dims, classes)
     except ConfigError as error:
         if as_json:
@@ -96,32 +86,6 @@ def check(
         _print_json({**describe(network), "data_dims_guessed": sizes.guessed, "traps": remarks})
     else:
         _print_network(network)
-
-
-class _Sizes(NamedTuple):
-    """Values for each case of every data matrix."""
-
-    dims: Sequence[int]
-    guessed: bool = False
-
-
-def _given(dims: Sequence[int] | None) -> _Sizes | None:
-    return _Sizes(dims) if dims else None
-
-
-def _from_recipe(recipe: Recipe | None) -> _Sizes | None:
-    """Return the sizes that a shipped network is trained with, saying so; None if its recipe has none."""
-    if recipe is None or recipe.data.values is None:
-        return None
-    dims = recipe.data.values, 1
-    say(f"sizes of the data: {dims[0]},{dims[1]} (recipe {recipe.name}: provider {recipe.data.provider})")
-    return _Sizes(dims)
-
-
-def _guessed(pair: Pair, classes: int | None) -> _Sizes:
-    guess = guess_dims(pair, classes)
-    say(str(guess))
-    return _Sizes(guess.dims, guessed=True)
 
 
 def _print_json(values: dict[str, Any]) -> None:

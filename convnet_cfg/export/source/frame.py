@@ -123,6 +123,7 @@ class Frame:
     """A network ready to be written: everything in the order of definition.
 
     `shapes` are those of one case of each data matrix, by its number; a data layer may be a part of one.
+    `data` has the identifier of each data layer by its name.
     `inputs` are the data that layers read, `targets` those that costs read. A layer that nothing reads is an
     output too: its weights belong to the network.
     """
@@ -132,6 +133,7 @@ class Frame:
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
     shapes: tuple[Shape, ...]
+    data: Mapping[str, str]
     costs: tuple[CostStep, ...]
     targets: tuple[Output, ...]
 
@@ -230,24 +232,28 @@ class _Framer:
     def frame(self) -> Frame:
         """Return everything."""
         steps = [step for layer in self.network.layers for step in self._steps(layer)]
+        data = set(self._data().values())
         outputs = {name: self._output(name) for name in self.built.outputs}
-        targets = tuple(output for output in outputs.values() if output.operand.source in self._data())
+        targets = tuple(output for output in outputs.values() if output.operand.source in data)
         returned = [output for output in outputs.values() if output not in targets]
         read = {operand.source for step in steps for operand in step.operands}
-        known = {*read, *self._data(), *(output.operand.source for output in returned)}
+        known = {*read, *data, *(output.operand.source for output in returned)}
         unread = {step.name: Output(step.name, as_it_is(step)) for step in steps if step.name not in known}
         return Frame(
             network=self.network,
             built=self.built,
-            steps=tuple(step for step in steps if step.name in read or step.name not in self._data()),
+            steps=tuple(step for step in steps if step.name in read or step.name not in data),
             outputs=(*returned, *unread.values()),
             shapes=self.shapes,
+            data=self._data(),
             costs=tuple(self._cost(cost, outputs) for cost in self.built.costs),
             targets=targets,
         )
 
-    def _data(self) -> set[str]:
-        return {self.names[layer.name] for layer in self.network.layers if isinstance(layer.spec, DataSpec)}
+    def _data(self) -> dict[str, str]:
+        """Return the identifiers of the data layers by their names."""
+        layers = self.network.layers
+        return {layer.name: self.names[layer.name] for layer in layers if isinstance(layer.spec, DataSpec)}
 
     # -- steps
 

@@ -41,7 +41,7 @@ class OptimizerText:
     def _constructor(self) -> Iterator[str]:
         arguments = [
             *(["total_steps"] if self.training.scheduled else []),
-            *(["masks"] if self.masks else []),
+            *(["dropped"] if self.masks else []),
         ]
         yield f"def __init__(self, {''.join(f'{each}, ' for each in arguments)}learning_rate=1.0, **options):"
         yield f"{INDENT}super().__init__(learning_rate=learning_rate, **options)"
@@ -49,37 +49,43 @@ class OptimizerText:
         yield ""
 
     def _build(self) -> Iterator[str]:
-        yield '"""Make a velocity of zeros for each variable."""'
+        yield '"""Look up the numbers of each variable, and make a velocity of zeros for it."""'
         yield "super().build(variables)"
+        yield "self.numbers = [HYPERPARAMETERS[variable.path] for variable in variables]"
         yield 'self.velocities = self.add_optimizer_variables(variables, "velocity")'
         if self.gathers:
+            yield "self.periods = [PERIODS.get(variable.path, 1) for variable in variables]"
             yield 'self.gathered = self.add_optimizer_variables(variables, "gathered")'
+        if self.masks:
+            yield "self.masks = [self.dropped.get(variable.path, 1.0) for variable in variables]"
+        if self.limits:
+            yield "self.limits = [LIMITS.get(variable.path) for variable in variables]"
 
     def _update(self) -> Iterator[str]:
         decay = self.training.decay
         yield '"""Make the step of one variable."""'
+        yield "index = self._get_variable_index(variable)"
         if self.frozen:
-            yield "if HYPERPARAMETERS[variable.path] is None:"
+            yield "if self.numbers[index] is None:"
             yield f"{INDENT}return"
         if self.training.scheduled:
-            yield "schedule, momentum, decay = HYPERPARAMETERS[variable.path]"
+            yield "schedule, momentum, decay = self.numbers[index]"
             yield 'progress = ops.minimum(ops.cast(self.iterations, "float32") / self.total_steps, 1.0)'
             yield "rate = learning_rate * schedule(progress)"
         else:
-            yield "base, momentum, decay = HYPERPARAMETERS[variable.path]"
+            yield "base, momentum, decay = self.numbers[index]"
             yield "rate = learning_rate * base"
-        yield "velocity = self.velocities[self._get_variable_index(variable)]"
+        yield "velocity = self.velocities[index]"
         if self.gathers:
             yield from self._gather()
-        old = "self.masks.get(variable.path, 1.0) * velocity" if self.masks else "velocity"
+        old = "self.masks[index] * velocity" if self.masks else "velocity"
         pull = "gradient + decay * variable" if decay in ("cuda-convnet", "l2") else "gradient"
         pull = f"({pull})" if " " in pull else pull
         new = f"momentum * {old} - rate * {pull}"
         yield from self._assign(new)
 
     def _gather(self) -> Iterator[str]:
-        yield "gathered = self.gathered[self._get_variable_index(variable)]"
-        yield "period = PERIODS.get(variable.path, 1)"
+        yield "gathered, period = self.gathered[index], self.periods[index]"
         yield "gradient = gathered + gradient / period"
         yield "due = (self.iterations + 1) % period == 0"
         yield "self.assign(gathered, ops.where(due, 0.0, gradient))"
@@ -101,7 +107,7 @@ class OptimizerText:
             when = f"ops.where(due, {share}, 0.0)" if self.gathers else share
             yield f"weight = weight - {when} * {of}"
         if self.limits:
-            yield "limit = LIMITS.get(variable.path)"
+            yield "limit = self.limits[index]"
             yield "self.assign(variable, limit(weight) if limit else weight)"
         else:
             yield "self.assign(variable, weight)"
@@ -122,8 +128,8 @@ class OptimizerText:
         if self.masks:
             kind = "DropConnectDense"
             yield f"{INDENT}dropping = [layer for layer in model.layers if isinstance(layer, {kind})]"
-            yield f"{INDENT}masks = {{layer.kernel.path: layer.mask for layer in dropping}}"
-            given.append("masks")
+            yield f"{INDENT}dropped = {{layer.kernel.path: layer.mask for layer in dropping}}"
+            given.append("dropped")
         arguments = ", ".join([*given, "learning_rate=learning_rate"])
         yield f"{INDENT}optimizer = {NAME}({arguments})"
         yield f"{INDENT}optimizer.build(model.trainable_variables)"

@@ -13,6 +13,8 @@ from itertools import chain, count
 from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from convnet_cfg.export.source.frame import Form, Frame, Step, make_frame
 from convnet_cfg.export.source.keras_costs import counted, objective, targets
 from convnet_cfg.export.source.keras_emit import EMITTERS, plain_activation, read, text
@@ -52,6 +54,11 @@ class Source:
 
     text: str
     paths: Mapping[str, str]
+    frame: Frame
+
+    def arrays(self, variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the variables of a run as the file loads them; Keras has them in our layout."""
+        return {path: variables[name] for name, path in self.paths.items()}
 
 
 def translate(
@@ -114,7 +121,7 @@ class _Writer:
         pasted = LIBRARY.needed(names_in_order(ast.parse(body)))
         code = "\n\n\n".join([*pasted.values(), body])
         imports = import_block(code, IMPORTS, tuple(sys.stdlib_module_names))
-        return Source(f"{self._docstring()}\n\n{imports}\n\n\n{code}\n", self.paths)
+        return Source(f"{self._docstring()}\n\n{imports}\n\n\n{code}\n", self.paths, self.frame)
 
     @staticmethod
     def _block(lines: Iterator[str] | list[str]) -> str:

@@ -1,0 +1,124 @@
+"""Runs translated networks where convnet_cfg cannot be imported: `python translation_child.py FOLDER NAME...`.
+
+For each NAME.py and NAME.npz (translation_cases.py) it prints a line of JSON: the largest difference of each array
+in units of its largest value.
+"""
+
+import gc
+import importlib.util
+import inspect
+import json
+import sys
+import traceback
+from pathlib import Path
+
+NOISE, STEPS, TOTAL_STEPS = 0.25, 2, 4  # as in translation_cases.py
+
+
+class Blocker:
+    """Refuses to import convnet_cfg."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "convnet_cfg":
+            raise ModuleNotFoundError(f"{name} is not for translated networks")
+
+
+def main():
+    sys.meta_path.insert(0, Blocker())
+    folder = Path(sys.argv[1])
+    for name in sys.argv[2:]:
+        try:
+            found = {"errors": compare(folder, name)}
+        except Exception:
+            found = {"failed": traceback.format_exc(limit=-4)}
+        print(json.dumps({"name": name, **found}), flush=True)
+
+
+def compare(folder, name):
+    """Return the errors of all arrays by name."""
+    import keras
+    import numpy as np
+
+    keras.backend.clear_session()
+    gc.collect()
+    with np.load(folder / f"{name}.npz") as file:
+        arrays = dict(file)
+    module = import_file(folder / f"{name}.py")
+    model = module.build_model()
+    weights = part(arrays, "weight")
+    np.savez(folder / "weights.npz", **weights)
+    module.load_weights(model, folder / "weights.npz")
+    assert {variable.path for variable in model.trainable_variables} == set(weights)
+    data = part(arrays, "data")
+    names = [tensor.name for tensor in model.inputs]
+    inputs = data[names[0]] if len(names) == 1 else {each: data[each] for each in names}
+    outputs = model(inputs, training=False)
+    found = {f"output/{key}": np.asarray(value) for key, value in outputs.items()}
+    assert set(found) == {key for key in arrays if key.startswith("output/")}
+    if "cost" in arrays:
+        found |= train(module, model, inputs, data)
+    assert set(found) | {key for key in arrays if key.startswith(("data/", "weight/"))} == set(arrays)
+    return {key: error(value, arrays[key]) for key, value in found.items()}
+
+
+def import_file(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def part(arrays, kind):
+    return {key.partition("/")[2]: value for key, value in arrays.items() if key.startswith(f"{kind}/")}
+
+
+def error(value, wanted):
+    import numpy as np
+
+    assert value.shape == wanted.shape, (value.shape, wanted.shape)
+    largest = np.abs(wanted).max(initial=0.0)
+    return float(np.abs(value - wanted).max(initial=0.0) / (largest if largest > 0 else 1.0))
+
+
+def train(module, model, inputs, data):
+    """Return the cost, its gradients, and the weights after some steps with them."""
+    import numpy as np
+    import tensorflow as tf
+
+    make_certain(model)
+    targets = [data[name] for name in list(inspect.signature(module.objective).parameters)[1:]]
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+        cost = module.objective(model(inputs, training=True), *targets)
+    gradients = tape.gradient(
+        cost, [variable.value for variable in variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    found = {"cost": np.asarray(cost)}
+    found |= {f"gradient/{v.path}": np.asarray(g) for v, g in zip(variables, gradients, strict=True)}
+    options = {"total_steps": TOTAL_STEPS}
+    if "total_steps" not in inspect.signature(module.make_optimizer).parameters:
+        options = {}
+    optimizer = module.make_optimizer(model, **options)
+    for _ in range(STEPS):
+        optimizer.apply(gradients, variables)
+    return found | {f"stepped/{v.path}": np.asarray(v) for v in variables}
+
+
+def make_certain(model):
+    """Let nothing be dropped in training, and all random numbers be NOISE."""
+    import keras
+    from keras import ops
+
+    def constant(shape, *arguments, dtype=None, **options):
+        return ops.full(shape, NOISE, dtype=dtype)
+
+    keras.random.uniform = keras.random.normal = constant
+    for layer in model.layers:
+        if hasattr(layer, "rate"):
+            layer.rate = 0.0
+        if hasattr(layer, "kept"):
+            layer.kept = layer.output.shape[-1]
+
+
+if __name__ == "__main__":
+    main()
