@@ -9,7 +9,7 @@ from torch_runs import Job, run
 
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.frame import make_frame
-from convnet_cfg.export.source.torch_file import RESERVED, translate
+from convnet_cfg.export.source.torch_source import RESERVED, translate
 from convnet_cfg.export.source.torch_steps import returned
 from convnet_cfg.language.params import DEFAULT_DECAY
 
@@ -90,7 +90,9 @@ def masks(case, *kinds):
 def layer_job(case):
     """Return the job of a case of single layers: outputs, and the gradients that the given ones lead to."""
     arrays = case.given("W_{layer}_{index}", "B_{layer}") | masks(case, "mask_", "maskW_", "maskB_")
-    given = {layer: case.arrays[f"dout_{layer}"] for layer in case.outputs() if f"dout_{layer}" in case.arrays}
+    given = {
+        layer: case.arrays[f"dout_{layer}"] for layer in case.outputs() if f"dout_{layer}" in case.arrays
+    }
     arrays |= {f"gradient/{case.outputs()[layer]}": array.T for layer, array in given.items()}
     return Job(case.name, case.translation.text, arrays, training="test" not in case.name)
 
@@ -112,7 +114,7 @@ def expected_of_layers(case):
 
 
 def below(case, name):
-    """Yield number and name of the data layers that a layer reads, perhaps through one that changes nothing."""
+    """Yield number and name of the data layers that a layer reads, perhaps through an identity."""
     for index, source in enumerate(case.network[name].inputs):
         layer = case.network[source.name]
         data = case.network[layer.inputs[0].name] if layer.inputs else layer

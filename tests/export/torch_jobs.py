@@ -1,7 +1,7 @@
 """Runs translated networks in a process of its own, where only PyTorch is: `python torch_jobs.py FOLDER`.
 
-Neither TensorFlow nor anything of ours can be imported there. FOLDER has jobs.json, a list of jobs, and for each
-of them NAME.py, the translation, and NAME.npz; the results are put into NAME.results.npz.
+Neither TensorFlow nor anything of ours can be imported there. FOLDER has jobs.json, a list of jobs, and for
+each of them NAME.py, the translation, and NAME.npz; the results are put into NAME.results.npz.
 """
 
 import importlib.util
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 
 FORBIDDEN = ("convnet_cfg", "keras", "tensorflow")
 
@@ -43,7 +42,9 @@ class Job:
     def tensors(self, kind):
         """Return the arrays of one kind, floats in the type of the job."""
         found = {
-            name.partition("/")[2]: array for name, array in self.arrays.items() if name.startswith(kind + "/")
+            name.partition("/")[2]: array
+            for name, array in self.arrays.items()
+            if name.startswith(kind + "/")
         }
         return {
             name: array.to(self.dtype) if array.is_floating_point() else array

@@ -62,9 +62,7 @@ def _values(program: Program, step: Step) -> list[Value]:
 
 def weighted_sum(factors: Sequence[float], values: Sequence[Value]) -> str:
     """Return the expression for the sum of the values, each times its factor."""
-    first, *others = (
-        scaled(factor, value.bracketed) for factor, value in zip(factors, values, strict=True)
-    )
+    first, *others = (scaled(factor, value.bracketed) for factor, value in zip(factors, values, strict=True))
     return first + "".join(f" - {term[1:]}" if term[0] == "-" else f" + {term}" for term in others)
 
 

@@ -8,7 +8,9 @@ from convnet_cfg.export.source.text import INDENT
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.export.source.torch_text import docstring
 from convnet_cfg.export.source.torch_training import BESIDE, Training
+from convnet_cfg.language.params import DEFAULT_DECAY
 from convnet_cfg.nn import DropConnectDense
+from convnet_cfg.optim import DECAYS
 
 TWO = 2 * INDENT
 COLUMNS = "parameter, learning rate, momentum, weight decay"
@@ -48,7 +50,7 @@ def _group(made: Training, rate: str) -> list[str]:
 def _groups_function(made: Training) -> list[str]:
     return [
         "def param_groups(model):",
-        *docstring("Return a group of each parameter for its optimizer.", INDENT),
+        *docstring("Return a group of each parameter.", INDENT),
         f"{INDENT}settings = [",
         *_table(made, TWO),
         f"{INDENT}]",
@@ -59,14 +61,20 @@ def _groups_function(made: Training) -> list[str]:
 
 
 def _settings_function(made: Training) -> list[str]:
-    words = "Return each parameter with its learning rate as a function of progress, momentum and weight decay."
-    return ["def settings(model):", *docstring(words, INDENT), f"{INDENT}return [", *_table(made, TWO), f"{INDENT}]"]
+    words = "Return each parameter with its learning rate as a function of progress, momentum and decay."
+    return [
+        "def settings(model):",
+        *docstring(words, INDENT),
+        f"{INDENT}return [",
+        *_table(made, TWO),
+        f"{INDENT}]",
+    ]
 
 
 def _groups_of_settings(made: Training) -> list[str]:
     return [
         "def param_groups(model):",
-        *docstring("Return a group of each parameter for its optimizer, with the first learning rates.", INDENT),
+        *docstring("Return a group of each parameter, with its first learning rate.", INDENT),
         *_group(made, "rate(0.0)"),
         f"{TWO}for parameter, rate, momentum, decay in settings(model)",
         f"{INDENT}]",
@@ -74,9 +82,7 @@ def _groups_of_settings(made: Training) -> list[str]:
 
 
 def _rates_function() -> list[str]:
-    words = (
-        "Set the learning rates for a progress from 0 to 1: the share of all minibatches that were trained on."
-    )
+    words = "Set the learning rates for a progress from 0 to 1: the share of the training that is done."
     return [
         "def set_learning_rates(optimizer, model, progress):",
         *docstring(words, INDENT),
@@ -87,35 +93,30 @@ def _rates_function() -> list[str]:
 
 
 def _limits_function(made: Training) -> list[str]:
-    words = "Hold weights to their bounds; the optimizer calls it after each step."
-    return ["def hold_limits(model):", *docstring(words, INDENT), *(f"{INDENT}{limit}" for limit in made.limits)]
+    words = "Hold weights to their bounds, as after each step of the optimizer."
+    calls = (f"{INDENT}{limit}" for limit in made.limits)
+    return ["def hold_limits(model):", *docstring(words, INDENT), *calls]
 
 
-RULES = {
-    None: "V = m V - e (G + d W); W = W + V",
-    "decoupled": "V = m V - e G; W = W + V - d W",
-    "decoupled-lr": "V = m V - e G; W = W + V - e d W",
-    "decoupled-schedule": "V = m V - e G; W = W + V - (e / initial e) d W",
-    "decoupled-matched": "V = m V - e G; W = W + V - e / (1 - m) d W",
-    "after-step": "V = m V - e G; W = (1 - d) (W + V)",
-}
+LETTERS = "(e: learning rate, m: momentum, d: weight decay, G: gradient)"
 KEPT_OUTSIDE = (
-    "PyTorch keeps V / -e: a learning rate that is changed in between counts for the whole velocity at once. In "
-    "cuda-convnet what the velocity had gathered kept the rate of its time."
+    "PyTorch keeps V / -e. So a rate that is changed on the way counts for the whole velocity at once, while "
+    "in cuda-convnet what was in the velocity kept the rate of its time."
 )
 
 
 def _optimizer_function(program: Program, made: Training) -> list[str]:
-    title = program.frame.network.dialect.title
-    words = f"Return an optimizer with the updates of {title}: {RULES[made.beside]}."
-    notes = "" if made.changes else f"\n\n{KEPT_OUTSIDE}"
+    formula = DECAYS[made.beside or DEFAULT_DECAY].formula
+    words = ["Return the optimizer.", f"Its updates are {formula} {LETTERS}."]
+    if not made.changes:
+        words[1] += f" {KEPT_OUTSIDE}"
     kind = "VelocitySGD" if made.changes else "torch.optim.SGD"
     hooks = list(_hooks(program, made))
     if not hooks:
         body = [f"{INDENT}return {kind}(param_groups(model))"]
     else:
         body = [f"{INDENT}optimizer = {kind}(param_groups(model))", *hooks, f"{INDENT}return optimizer"]
-    return ["def make_optimizer(model):", *docstring(f"{words}{notes}", INDENT), *body]
+    return ["def make_optimizer(model):", *docstring("\n\n".join(words), INDENT), *body]
 
 
 def _hooks(program: Program, made: Training) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What a PyTorch program is put together from while the steps of a network are gone through.
 
-Images are (cases, channels, rows, columns) there, which is the order of values in the original: an image and the
-vector of its values are views of the same numbers.
+Images are (cases, channels, rows, columns) there, as in the original: an image and the vector of its values
+are views of the same numbers.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Parameter(NamedTuple):
 class Program:
     """A network's PyTorch program, so far as its steps have been gone through.
 
-    `made` are the lines of `__init__`, `lines` those of `forward`. `ties` are parameters that belong to others:
-    (path, path of the owner).
+    `made` are the lines of `__init__`, `lines` those of `forward`. `ties` are parameters that belong to
+    others: (path, path of the owner).
     """
 
     frame: Frame

@@ -34,7 +34,9 @@ def within_costs(frame: Frame) -> set[str]:
     """Return the softmax layers and logistic functions that costs contain: these take what those read."""
     names = {step.layer.name: step.name for step in frame.steps}
     sources = {output.name: output.operand.source for output in (*frame.outputs, *frame.targets)}
-    below = {names[source.name] for cost in frame.costs for source in cost.layer.inputs if source.name in names}
+    below = {
+        names[source.name] for cost in frame.costs for source in cost.layer.inputs if source.name in names
+    }
     return below - {sources[name] for cost in frame.costs for name in cost.inputs}
 
 

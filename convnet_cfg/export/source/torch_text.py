@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-
 from typing import NamedTuple
 
 from convnet_cfg.export.source.text import INDENT, WIDTH
@@ -19,7 +18,7 @@ class Part(NamedTuple):
 
 
 def docstring(text: str, indent: str) -> list[str]:
-    """Return the lines of a docstring; paragraphs are separated by empty lines, indented ones stay as they are."""
+    """Return the lines of a docstring; its paragraphs are wrapped unless they are indented."""
     first, *others = text.split("\n\n")
     wrapped = [line for part in others for line in ("", *_paragraph(part, WIDTH - len(indent)))]
     start, *rest = [*_paragraph(first, WIDTH - len(indent) - 6), *wrapped]
@@ -66,7 +65,11 @@ def _bracket(tree: ast.expr, code: str) -> tuple[str, list[Part], str]:
         return f"{_source(code, tree.func)}(", [*_items(code, tree.args), *named], ")"
     if isinstance(tree, ast.Dict):
         pairs = zip(tree.keys, tree.values, strict=True)
-        return "{", [Part(f"{_source(code, key)}: ", _source(code, value)) for key, value in pairs if key], "}"
+        return (
+            "{",
+            [Part(f"{_source(code, key)}: ", _source(code, value)) for key, value in pairs if key],
+            "}",
+        )
     assert isinstance(tree, ast.List), f"no way to lay out {code}"
     return "[", _items(code, tree.elts), "]"
 

@@ -46,9 +46,9 @@ class Setting(NamedTuple):
 class Training:
     """How a program is trained.
 
-    `frozen` are the paths of parameters whose rate is 0. `changes` says that rates change with the progress of
-    the training. `kinds` are those of weight decay, COUPLED or of BESIDE. `limits` are the calls that hold
-    weights to their bounds after each step.
+    `frozen` are the paths of parameters whose rate is 0. `changes` says that rates change with the progress
+    of the training. `kinds` are those of weight decay, COUPLED or of BESIDE. `limits` are the calls that
+    hold weights to their bounds after each step.
     """
 
     changes: bool

@@ -7,6 +7,7 @@ original's matrices, whose rows are (channel, row, column), as the features of a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from keras import layers
 
@@ -31,10 +32,9 @@ def _weighted(make: Make, of_kernel: Callable[[Step, int, Array], Array]) -> Emi
         for index, kernel in enumerate(step.kernels):
             name = module_name(step, index)
             calls.append(make(program, step, index, name))
-            own = Parameter(f"{name}.weight", lambda matrix, i=index: of_kernel(step, i, matrix))
-            program.keep(kernel, own)
+            program.keep(kernel, Parameter(f"{name}.weight", partial(of_kernel, step, index)))
         if step.bias is not None:
-            program.keep(step.bias, Parameter(bias_path(step), lambda matrix: _bias(step, matrix)))
+            program.keep(step.bias, Parameter(bias_path(step), partial(_bias, step)))
         if _is_apart(step):
             calls.append(_made_bias(program, step))
         return " + ".join(calls)
@@ -112,8 +112,9 @@ def _partwise(program: Program, step: Step, index: int, name: str) -> str:
     operand, made = step.operands[index], step.made
     _refuse_scale(program, step, index)
     numbers = [str(operand.shape[0]), str(made.parts * made.units), f"parts={made.parts}"]
-    module = f"PartwiseLinear({', '.join([*numbers, *_without_bias(step, index)])})"
-    return f"{program.module(name, module)}({program.read(operand).code})"
+    kind = "PartwiseLinear" if _has_bias(step, index) else "PartwiseProduct"
+    module = program.module(name, f"{kind}({', '.join(numbers)})")
+    return f"{module}({program.read(operand).code})"
 
 
 def _of_parts(step: Step, index: int, matrix: Array) -> Array:
@@ -134,7 +135,9 @@ def _refuse_scale(program: Program, step: Step, index: int) -> None:
     """Refuse weights that are shared at another rate, but where it is easily written."""
     if step.kernels[index].gradient_scale != 1:
         owner = step.kernels[index].name
-        program.refuse(step.layer, f"weights shared from {owner} at another learning rate cannot be translated")
+        program.refuse(
+            step.layer, f"weights shared from {owner} at another learning rate cannot be translated"
+        )
 
 
 def _drop_outputs(program: Program, step: Step) -> str:
@@ -160,7 +163,7 @@ def _convolution(program: Program, step: Step, index: int, name: str) -> str:
 def _placed(program: Program, step: Step, index: int, name: str) -> tuple[str, list[str]]:
     """Return the image of an input, and the arguments of its module that say where the windows lie.
 
-    The image is padded beforehand where PyTorch's padding, the same on all sides, does not give these windows.
+    The image is padded beforehand where PyTorch's, the same on all sides, does not give these windows.
     """
     window, operand = step.made.windows[index], step.operands[index]
     span = step.made.span(window, operand.shape[0])
@@ -199,8 +202,9 @@ def _local(program: Program, step: Step, index: int, name: str) -> str:
     image, options = _placed(program, step, index, name)
     sizes = [f"size={window.size}", f"side={made.output_side}"]
     numbers = [str(window.groups * window.depth), str(made.filters), *sizes, *options]
-    module = f"LocallyConnected({', '.join([*numbers, *_without_bias(step, index)])})"
-    return f"{program.module(name, module)}({image})"
+    kind = "LocallyConnected" if _has_bias(step, index) else "LocalProduct"
+    module = program.module(name, f"{kind}({', '.join(numbers)})")
+    return f"{module}({image})"
 
 
 def _of_places(step: Step, index: int, matrix: Array) -> Array:

@@ -15,6 +15,7 @@ class MaskDropout(nn.Module):
         self.rate = rate
 
     def forward(self, x):
+        """Return the masked or scaled values."""
         if self.training:
             return x * torch.empty_like(x).bernoulli_(1 - self.rate)
         return x * (1 - self.rate)

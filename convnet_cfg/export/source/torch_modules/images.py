@@ -15,6 +15,7 @@ class GaussianBlur(nn.Module):
         self.register_buffer("weights", (weights / weights.sum()).float(), persistent=False)
 
     def forward(self, image):
+        """Return the blurred image."""
         channels, size = image.shape[1], len(self.weights)
         across = self.weights.expand(channels, 1, 1, size)
         image = F.conv2d(image, across, padding=(0, size // 2), groups=channels)
@@ -40,6 +41,7 @@ class BilinearResize(nn.Module):
         self.register_buffer("matrix", matrix.float(), persistent=False)  # of each output, its two pixels
 
     def forward(self, image):
+        """Return the resized image."""
         return self.matrix @ image @ self.matrix.mT
 
 

@@ -26,6 +26,7 @@ class ResponseNorm(nn.Module):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x):
+        """Return the normalized image."""
         return x * (self.k + self.alpha * window_means(x.square(), self.size)) ** -self.beta
 
 
@@ -41,6 +42,7 @@ class ContrastNorm(nn.Module):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x):
+        """Return the normalized image."""
         shares = window_means(torch.ones_like(x[:1, :1]), self.size)
         centred = x - (window_means(x, self.size) / shares).detach()
         return x * (self.k + self.alpha * window_means(centred.square(), self.size)) ** -self.beta
@@ -58,6 +60,7 @@ class NominalContrastNorm(nn.Module):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x):
+        """Return the normalized image."""
         centred = x - window_means(x, self.size).detach()
         return x * (self.k + self.alpha * window_means(centred.square(), self.size)) ** -self.beta
 
@@ -73,5 +76,6 @@ class BlockedResponseNorm(nn.Module):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x):
+        """Return the normalized image."""
         sums = [block.square().sum(1, keepdim=True).expand_as(block) for block in x.split(self.size, 1)]
         return x * (self.k + self.alpha / self.size * torch.cat(sums, 1)) ** -self.beta

@@ -16,12 +16,14 @@ class GradientToAllEqual(torch.autograd.Function):
 
     @staticmethod
     def forward(context, image, values, size, stride):
+        """Return the values."""
         context.save_for_backward(image, values)
         context.size, context.stride = size, stride
         return values
 
     @staticmethod
     def backward(context, gradient):
+        """Return the gradient of the image."""
         image, values = context.saved_tensors
         total = torch.zeros_like(image)
         lasts = [stride * (count - 1) for stride, count in zip(context.stride, values.shape[2:], strict=True)]
@@ -44,6 +46,7 @@ class MaxPool(nn.Module):
         self.size, self.stride, self.around = (size, size), (stride, stride), (before, behind) * 2
 
     def forward(self, image):
+        """Return the maxima."""
         image = F.pad(image, self.around, value=-math.inf)
         maxima = F.max_pool2d(image, self.size, self.stride)
         return GradientToAllEqual.apply(image, maxima, self.size, self.stride)
@@ -61,6 +64,7 @@ class MaxAbsPool(nn.Module):
         self.size, self.stride, self.around = (size, size), (stride, stride), (before, behind) * 2
 
     def forward(self, image):
+        """Return the values of largest magnitude."""
         image = F.pad(image, self.around)
         turned = image.flip(2, 3)  # PyTorch finds the first of equal ones
         _, places = F.max_pool2d(turned.abs(), self.size, self.stride, return_indices=True)
@@ -79,6 +83,7 @@ class ChannelMaxPool(nn.Module):
         self.size, self.stride, self.around = (size, 1), (stride, 1), (0, 0, before, behind)
 
     def forward(self, image):
+        """Return the maxima."""
         planes = F.pad(image.flatten(2)[:, None], self.around, value=-math.inf)
         maxima = F.max_pool2d(planes, self.size, self.stride)
         maxima = GradientToAllEqual.apply(planes, maxima, self.size, self.stride)
@@ -97,6 +102,7 @@ class MeanPool(nn.Module):
         self.size, self.stride, self.around = size, stride, (before, behind) * 2
 
     def forward(self, image):
+        """Return the means."""
         ones = torch.ones_like(image[:1, :1])
         means, shares = (F.avg_pool2d(F.pad(x, self.around), self.size, self.stride) for x in (image, ones))
         return means / shares

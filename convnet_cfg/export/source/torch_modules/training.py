@@ -14,6 +14,7 @@ class VelocitySGD(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self):
+        """Update all parameters."""
         for group in self.param_groups:
             for weight in group["params"]:
                 velocity = self.state[weight].setdefault("velocity", torch.zeros_like(weight))

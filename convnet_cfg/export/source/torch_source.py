@@ -1,4 +1,4 @@
-"""One Python file in plain PyTorch for a network: its class, how it is trained, and how weights are loaded."""
+"""One Python file in plain PyTorch for a network: its class, its training, and the loading of weights."""
 
 from __future__ import annotations
 
@@ -21,23 +21,29 @@ from convnet_cfg.export.source.torch_class import (
 )
 from convnet_cfg.export.source.torch_costs import objective_terms
 from convnet_cfg.export.source.torch_optimizer import functions
-from convnet_cfg.export.source.torch_program import Parameter, Program
+from convnet_cfg.export.source.torch_program import Array, Parameter, Program
 from convnet_cfg.export.source.torch_steps import go_through, returned
 from convnet_cfg.export.source.torch_text import docstring
 from convnet_cfg.export.source.torch_training import Training, training
-from convnet_cfg.language.network import Network
+from convnet_cfg.language.layer_types import Image
+from convnet_cfg.language.layout import Layout, bias_layout, kernel_layout
+from convnet_cfg.language.network import Network, Owned
 from convnet_cfg.model.assembly import Connections, Shape
 
 LIBRARY = Library(Path(__file__).parent / "torch_modules")
 IMPORTS = {**LIBRARY.imports, "np": "import numpy as np", "Path": "from pathlib import Path"}
-# What a network in PyTorch has already: no layer can have these names there.
-OF_MODULES = tuple(
-    "add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval "
-    "extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict "
-    "modules mtia named_buffers named_children named_modules named_parameters parameters register_buffer "
-    "register_module register_parameter requires_grad_ reset_parameters set_extra_state set_submodule "
-    "share_memory state_dict to to_empty train training type xpu zero_grad".split()
+# What every module of PyTorch has: no layer can have these names there.
+# fmt: off
+OF_MODULES = (
+    "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu", "cuda",
+    "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state",
+    "get_parameter", "get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia", "named_buffers",
+    "named_children", "named_modules", "named_parameters", "parameters", "register_buffer",
+    "register_module", "register_parameter", "requires_grad_", "reset_parameters", "set_extra_state",
+    "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train", "training", "type", "xpu",
+    "zero_grad",
 )
+# fmt: on
 RESERVED = frozenset({*dir(builtins), *LIBRARY.definitions, *IMPORTS, *OF_MODULES, "self", "outputs"})
 
 
@@ -47,6 +53,17 @@ class Source:
 
     text: str
     parameters: Mapping[str, Parameter]
+    frame: Frame
+
+    def arrays(self, variables: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the variables of a run, by their names there, as the file loads them."""
+        images = self.frame.built.kernel_images
+        found = {}
+        for owned in self.frame.network.owned():
+            image = images.get((owned.layer.name, owned.input)) if owned.input is not None else None
+            parameter, array = self.parameters[owned.name], variables[owned.name]
+            found[parameter.path] = parameter.of_matrix(layout_of(owned, image).to_matrix(array))
+        return found
 
 
 def translate(
@@ -77,7 +94,12 @@ def translate(
     made = training(program, decay) if network.has_params and terms else None
     if program.problems:
         raise ConfigError(program.problems)
-    return Source(_text(program, title, files, terms, made, trained), program.parameters)
+    return Source(_text(program, title, files, terms, made, trained), program.parameters, frame)
+
+
+def layout_of(owned: Owned, image: Image | None) -> Layout:
+    """Return how the original has a matrix or bias, given the image that the input of the matrix is to us."""
+    return bias_layout(owned.layer) if owned.input is None else kernel_layout(owned.layer, owned.input, image)
 
 
 def _text(
@@ -105,7 +127,10 @@ def _words(program: Program, title: str, files: str, made: Training | None, trai
     words = [f"{title}: a network of {program.frame.network.dialect.title} in PyTorch."]
     words.append(f"Translated from {files}. Images are (cases, channels, rows, columns).")
     if made and made.settings:
-        words += ["A training:", "\n".join(f"{INDENT}{line}" for line in _usage(program, title, made, trained))]
+        words += [
+            "A training:",
+            "\n".join(f"{INDENT}{line}" for line in _usage(program, title, made, trained)),
+        ]
     return "\n\n".join(words)
 
 
