@@ -86,7 +86,7 @@ def _rates_function() -> list[str]:
     return [
         "def set_learning_rates(optimizer, model, progress):",
         *docstring(words, INDENT),
-        f"{INDENT}progress = torch.tensor(progress, dtype=torch.float32).item()  # as cuda-convnet2 rounded it",
+        f"{INDENT}progress = torch.tensor(progress).item()  # in single precision, as in cuda-convnet2",
         f"{INDENT}for group, (_, rate, _, _) in zip(optimizer.param_groups, settings(model), strict=True):",
         f'{TWO}group["lr"] = rate(progress)',
     ]
