@@ -100,7 +100,8 @@ def translate(
     """Write the network of LAYERS and PARAMS, or the one of that name that came along, as source text.
 
     The file has the model, the layers that Keras or PyTorch lacks, a table of rates, momenta and decays, an
-    optimizer that follows it, and a function that loads weights. Without PARAMS it has no table and no optimizer.
+    optimizer that follows it, and a function that loads weights. Without PARAMS it has no table and no
+    optimizer.
     """
     chosen = TARGETS[target]
     path = output or Path(f"{module_name(Path(layers).stem)}{chosen.suffix}")

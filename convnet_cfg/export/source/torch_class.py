@@ -120,15 +120,22 @@ def objective_names(program: Program) -> dict[str, str]:
     return {**names, **{target.name: target.name for target in program.frame.targets}}
 
 
+NOMINAL = (
+    "cuda-convnet2 divided the sum over the cases by the size of a full minibatch, also if the last one had "
+    "fewer."
+)
+
+
 def objective_function(program: Program, terms: Sequence[str]) -> list[str]:
     """Return the lines of the function that training minimizes."""
     targets = program.frame.targets
     arguments = [outputs_name(program), *(target.name for target in targets)]
-    shapes = [f"{target.name}: {_target_words(program, target)}." for target in targets]
-    words = "\n\n".join(["Return the mean cost of the cases, which training minimizes.", " ".join(shapes)])
+    words = ["Return the mean cost of the cases, which training minimizes."]
+    words += [f"{target.name}: {_target_words(program, target)}." for target in targets]
+    words += [NOMINAL] if program.frame.network.dialect.nominal_divisor else []
     return [
         f"def objective({', '.join(arguments)}):",
-        *docstring(words, INDENT),
+        *docstring("\n\n".join(words), INDENT),
         *statement("return ", " + ".join(terms), INDENT),
     ]
 

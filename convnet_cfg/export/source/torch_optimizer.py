@@ -50,7 +50,9 @@ def _group(made: Training, rate: str) -> list[str]:
 def _groups_function(made: Training) -> list[str]:
     return [
         "def param_groups(model):",
-        *docstring("Return a group of each parameter.", INDENT),
+        *docstring(
+            "Return a group for each parameter: its learning rate, momentum and weight decay.", INDENT
+        ),
         f"{INDENT}settings = [",
         *_table(made, TWO),
         f"{INDENT}]",
@@ -74,7 +76,9 @@ def _settings_function(made: Training) -> list[str]:
 def _groups_of_settings(made: Training) -> list[str]:
     return [
         "def param_groups(model):",
-        *docstring("Return a group of each parameter, with its first learning rate.", INDENT),
+        *docstring(
+            "Return a group for each parameter: its first learning rate, momentum and weight decay.", INDENT
+        ),
         *_group(made, "rate(0.0)"),
         f"{TWO}for parameter, rate, momentum, decay in settings(model)",
         f"{INDENT}]",

@@ -110,7 +110,7 @@ def _text(
         network_class(program, title),
         *([objective_function(program, terms)] if terms else []),
         *(functions(program, made) if made and made.settings else []),
-        *(_loader() if trained else []),
+        *_loader(),
     ]
     body = "\n\n\n".join("\n".join(block) for block in blocks)
     pasted = LIBRARY.needed(names_in_order(ast.parse(body)))
@@ -123,9 +123,15 @@ def _text(
 # -- the head of the file
 
 
+DATA = (
+    "Images are (cases, channels, rows, columns), prepared as for the training: the data providers of "
+    "cuda-convnet subtract their mean."
+)
+
+
 def _words(program: Program, title: str, files: str, made: Training | None, trained: bool) -> str:
     words = [f"{title}: a network of {program.frame.network.dialect.title} in PyTorch."]
-    words.append(f"Translated from {files}. Images are (cases, channels, rows, columns).")
+    words.append(f"Translated from {files}. {DATA}")
     if made and made.settings:
         words += [
             "A training:",
