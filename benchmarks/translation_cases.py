@@ -7,15 +7,17 @@ by the formulas of the reference, in NumPy.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from convnet_cfg.export.source.keras_source import Source, translate
+from convnet_cfg.export.source import keras_source, torch_source
+from convnet_cfg.export.source.frame import Frame, Output
+from convnet_cfg.export.source.torch_steps import returned
 from convnet_cfg.language import Network
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.network import Owned
@@ -30,6 +32,28 @@ NOISE = 0.25
 Arrays = Iterator[tuple[str, np.ndarray]]
 
 
+def channels_first(array: np.ndarray) -> np.ndarray:
+    """Return images (cases, rows, columns, channels) as (cases, channels, rows, columns), vectors as they are."""
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
+
+
+class Language(NamedTuple):
+    """What translates a network, what the translation returns, how it has images, and what runs it."""
+
+    translate: Callable[..., Any]
+    outputs: Callable[[Frame], Sequence[Output]]
+    laid_out: Callable[[np.ndarray], np.ndarray]
+    child: str
+
+
+LANGUAGES = {
+    "keras": Language(
+        keras_source.translate, lambda frame: frame.outputs, lambda array: array, "translation_child.py"
+    ),
+    "torch": Language(torch_source.translate, returned, channels_first, "translation_child_torch.py"),
+}
+
+
 @dataclass(frozen=True)
 class Case:
     """A network with its translation for data of these shapes, and the kind of its decay."""
@@ -38,7 +62,8 @@ class Case:
     network: Network
     shapes: tuple[tuple[int, ...], ...]
     decay: str
-    source: Source
+    source: Any
+    language: Language
 
     @property
     def trains(self) -> bool:
@@ -52,11 +77,16 @@ class Case:
 
 
 def make_case(
-    name: str, network: Network, shapes: Sequence[tuple[int, ...]], decay: str = "cuda-convnet"
+    name: str,
+    network: Network,
+    shapes: Sequence[tuple[int, ...]],
+    decay: str = "cuda-convnet",
+    to: str = "keras",
 ) -> Case:
     """Translate a network."""
-    source = translate(network, shapes, title=name, files="two files", decay=decay, trained=True)
-    return Case(name, network, tuple(map(tuple, shapes)), decay, source)
+    language = LANGUAGES[to]
+    source = language.translate(network, shapes, title=name, files="two files", decay=decay, trained=True)
+    return Case(name, network, tuple(map(tuple, shapes)), decay, source, language)
 
 
 def write_case(case: Case, folder: Path) -> str:
@@ -83,12 +113,11 @@ def _arrays(case: Case) -> Arrays:
     keras.backend.clear_session()
     rng = np.random.default_rng(0)
     built = build(case.network, case.shapes, functions=MadeUp())
-    paths = case.source.paths
     weights = {}
     for owned in case.network.owned():
         weights[owned.name] = lively(owned, tuple(built.variables[owned.name].shape), rng)
         built.variables[owned.name].assign(weights[owned.name])
-        yield f"weight/{paths[owned.name]}", weights[owned.name]
+    yield from _named("weight", case, weights)
     data = made_data(case, rng)
     yield from _named_data(case, data)
     inputs = [tf.constant(data[index]) for index in built.data_indices]
@@ -98,11 +127,18 @@ def _arrays(case: Case) -> Arrays:
     make_certain(built)
     cost, gradients = _objective(built, inputs)
     yield "cost", cost
-    for name, gradient in gradients.items():
-        yield f"gradient/{paths[name]}", gradient
-    for owned in case.network.owned():
-        stepped = updated(case, owned, weights[owned.name], gradients[owned.name])
-        yield f"stepped/{paths[owned.name]}", stepped
+    yield from _named("gradient", case, gradients)
+    stepped = {
+        owned.name: updated(case, owned, weights[owned.name], gradients[owned.name])
+        for owned in case.network.owned()
+    }
+    yield from _named("stepped", case, stepped)
+
+
+def _named(kind: str, case: Case, arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """Yield arrays of all variables under the names that these have in the translation."""
+    for path, array in case.source.arrays(arrays).items():
+        yield f"{kind}/{path}", array
 
 
 def _named_data(case: Case, data: Sequence[np.ndarray]) -> Arrays:
@@ -114,7 +150,7 @@ def _named_data(case: Case, data: Sequence[np.ndarray]) -> Arrays:
             part = data[layer.spec.data_index]
             if layer.name not in names and layer.output.size < part[0].size:
                 part = original_order(part)[:, layer.spec.first :][:, : layer.output.size]
-            yield f"data/{frame.data[layer.name]}", part
+            yield f"data/{frame.data[layer.name]}", case.language.laid_out(part)
 
 
 def original_order(images: np.ndarray) -> np.ndarray:
@@ -134,8 +170,9 @@ def _outputs(case: Case, built: Any, inputs: list[Any]) -> Arrays:
     names = {step.name: step.layer.name for step in frame.steps}  # the last of one name counts
     for output in frame.outputs[len(named) :]:
         tensors[output.name] = built.values[names[output.name]].tensor
-    for name, value in keras.Model(built.model.inputs, tensors)(inputs, training=False).items():
-        yield f"output/{name}", value.numpy()
+    found = keras.Model(built.model.inputs, tensors)(inputs, training=False)
+    for output in case.language.outputs(frame):
+        yield f"output/{output.name}", case.language.laid_out(found[output.name].numpy())
 
 
 def _is_data(case: Case, output: str) -> bool:

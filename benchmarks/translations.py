@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.translation_cases import Case, write_case
 
-CHILD = Path(__file__).with_name("translation_child.py")
+HERE = Path(__file__).parent
 
 
 class Comparison(NamedTuple):
@@ -40,7 +40,7 @@ def compare(cases: Sequence[Case], folder: Path) -> Iterator[Comparison]:
         "error",
         "-W",
         "ignore:__array__:DeprecationWarning",
-        str(CHILD),
+        str(HERE / cases[0].language.child),
         str(folder),
         *names,
     ]
