@@ -5,7 +5,7 @@ import pytest
 from golden_cases import MISSING, close, entries
 from golden_intended import COSTS, LAYERS, NAMES, wanted
 from golden_networks import GoldenNetwork, array_name
-from torch_runs import Job, run
+from torch_translations import Job, run
 
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.frame import make_frame

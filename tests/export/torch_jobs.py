@@ -1,7 +1,8 @@
 """Runs translated networks in a process of its own, where only PyTorch is: `python torch_jobs.py FOLDER`.
 
 Neither TensorFlow nor anything of ours can be imported there. FOLDER has jobs.json, a list of jobs, and for
-each of them NAME.py, the translation, and NAME.npz; the results are put into NAME.results.npz.
+each of them NAME.py, the translation, perhaps NAME.npz, its weights, and NAME.arrays.npz, what it is given. The
+results are put into NAME.results.npz.
 """
 
 import importlib.util
@@ -33,9 +34,12 @@ class Job:
         self.entry = entry
         self.module = import_file(folder / f"{entry['name']}.py")
         self.dtype = getattr(torch, entry["dtype"])
-        with np.load(folder / f"{entry['name']}.npz") as arrays:
+        with np.load(folder / f"{entry['name']}.arrays.npz") as arrays:
             self.arrays = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-        self.model = network_of(self.module).to(self.dtype).train(entry["training"])
+        self.model = network_of(self.module)
+        if (folder / f"{entry['name']}.npz").exists():
+            self.module.load_weights(self.model)
+        self.model.to(self.dtype).train(entry["training"])
         torch.manual_seed(0)
         self.results = {}
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = Path(__file__).with_name("torch_jobs.py")
+PROGRAM = Path(__file__).parent / "export" / "torch_jobs.py"
 
 
 @dataclass
@@ -29,7 +28,7 @@ class Job:
     def write(self, folder):
         """Write the files of the job; return its entry in jobs.json."""
         (folder / f"{self.name}.py").write_text(self.text)
-        np.savez(folder / f"{self.name}.npz", **self.arrays)
+        np.savez(folder / f"{self.name}.arrays.npz", **self.arrays)
         names = ("name", "training", "objective", "dtype", "minibatch")
         return {**{name: getattr(self, name) for name in names}, **self.more}
 
