@@ -38,19 +38,29 @@ def channels_first(array: np.ndarray) -> np.ndarray:
 
 
 class Language(NamedTuple):
-    """What translates a network, what the translation returns, how it has images, and what runs it."""
+    """What translates a network, what the translation returns, how it has images, and what runs it how exactly.
+
+    In float32 two values of a window may be so close that rounding decides which is the largest.
+    """
 
     translate: Callable[..., Any]
     outputs: Callable[[Frame], Sequence[Output]]
     laid_out: Callable[[np.ndarray], np.ndarray]
     child: str
+    dtype: str
 
 
 LANGUAGES = {
     "keras": Language(
-        keras_source.translate, lambda frame: frame.outputs, lambda array: array, "translation_child.py"
+        keras_source.translate,
+        lambda frame: frame.outputs,
+        lambda array: array,
+        "translation_child.py",
+        "float32",
     ),
-    "torch": Language(torch_source.translate, returned, channels_first, "translation_child_torch.py"),
+    "torch": Language(
+        torch_source.translate, returned, channels_first, "translation_child_torch.py", "float64"
+    ),
 }
 
 
@@ -112,7 +122,7 @@ def _arrays(case: Case) -> Arrays:
 
     keras.backend.clear_session()
     rng = np.random.default_rng(0)
-    built = build(case.network, case.shapes, functions=MadeUp())
+    built = build(case.network, case.shapes, functions=MadeUp(), dtype=case.language.dtype)
     weights = {}
     for owned in case.network.owned():
         weights[owned.name] = lively(owned, tuple(built.variables[owned.name].shape), rng)
@@ -120,7 +130,7 @@ def _arrays(case: Case) -> Arrays:
     yield from _named("weight", case, weights)
     data = made_data(case, rng)
     yield from _named_data(case, data)
-    inputs = [tf.constant(data[index]) for index in built.data_indices]
+    inputs = [tf.constant(data[index], case.language.dtype) for index in built.data_indices]
     yield from _outputs(case, built, inputs)
     if not case.trains:
         return

@@ -1,7 +1,7 @@
 """Runs translations to PyTorch where only that is: `python translation_child_torch.py FOLDER NAME...`.
 
 Neither TensorFlow nor convnet_cfg can be imported there. As translation_child.py it prints a line of JSON for
-each NAME.py and NAME.npz.
+each NAME.py and NAME.npz. It computes in float64.
 """
 
 import importlib.util
@@ -39,7 +39,8 @@ def compare(folder, name):
     assert {path for path, _ in model.named_parameters()} == set(weights)
     np.savez(folder / "weights.npz", **weights)
     module.load_weights(model, folder / "weights.npz")
-    data = {key: torch.from_numpy(value.copy()) for key, value in part(arrays, "data").items()}
+    model.double()
+    data = {key: torch.from_numpy(value.copy()).double() for key, value in part(arrays, "data").items()}
     inputs = [data[key] for key in inspect.signature(model.forward).parameters]
     with torch.no_grad():
         outputs = model(*inputs)

@@ -64,7 +64,8 @@ def test_a_trained_network_is_carried_over_with_its_weights(convnet, train, the_
     images = np.random.default_rng(3).standard_normal((5, 6, 6, 3)).astype("float32")
     labels = np.zeros((5, 1), "float32")
     ours = model([images, labels], training=False)
-    job = Job("net", (tmp_path / "net.py").read_text(), {"input/0": images.transpose(0, 3, 1, 2)}, training=False)
+    text, arrays = (tmp_path / "net.py").read_text(), {"input/0": images.transpose(0, 3, 1, 2)}
+    job = Job("net", text, arrays, training=False)
     theirs = run([job], tmp_path)["net"]["output/output"]
     wanted = np.asarray(ours["probs/logits"])
     assert np.abs(theirs - wanted).max() <= 1e-6 * np.abs(wanted).max()

@@ -11,6 +11,8 @@ from benchmarks.translation_cases import make_case
 from benchmarks.translations import compare
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.shapes import data_shapes
+from convnet_cfg.export.source.torch_class import class_name
+from convnet_cfg.export.source.torch_source import RESERVED
 from convnet_cfg.language import Reading, build_network, guess_dims, read_pair
 from convnet_cfg.optim import DECAYS
 
@@ -178,6 +180,21 @@ def test_a_program_has_what_its_network_needs_and_no_more(network):
         "class SmallNet(nn.Module):"
     ]
     assert "torch" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("cifar10-80sec", "Cifar10_80sec"),
+        ("nin-cifar10", "NinCifar10"),
+        ("2gpu", "Network2gpu"),
+        ("none", "NoneNetwork"),
+        ("max_pool", "MaxPoolNetwork"),
+        ("---", "Network"),
+    ],
+)
+def test_classes_have_the_names_of_networks(title, name):
+    assert class_name(title, RESERVED) == name
 
 
 def test_names_that_pytorch_has_already_are_not_used(network):

@@ -1,8 +1,8 @@
 """Runs translated networks in a process of its own, where only PyTorch is: `python torch_jobs.py FOLDER`.
 
 Neither TensorFlow nor anything of ours can be imported there. FOLDER has jobs.json, a list of jobs, and for
-each of them NAME.py, the translation, perhaps NAME.npz, its weights, and NAME.arrays.npz, what it is given. The
-results are put into NAME.results.npz.
+each of them NAME.py, the translation, perhaps NAME.npz, its weights, and NAME.arrays.npz, what it is given.
+The results are put into NAME.results.npz.
 """
 
 import importlib.util

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import prod
 
 from convnet_cfg.errors import join_words
@@ -18,18 +19,19 @@ from convnet_cfg.language.layer_types import SoftmaxSpec
 TWO = 2 * INDENT
 
 
-def class_name(title: str) -> str:
+def class_name(title: str, reserved: Collection[str]) -> str:
     """Return the name of the class for a network of this name: `NinCifar10` for nin-cifar10."""
     words = [word[:1].upper() + word[1:] for word in re.split(r"[\W_]+", title, flags=re.ASCII) if word]
     name = re.sub(r"(?<=\d) (?=\d)", "_", " ".join(words)).replace(" ", "")
-    return name if name[:1].isalpha() else f"Network{name}"
+    name = name if name[:1].isalpha() else f"Network{name}"
+    return f"{name}Network" if name in reserved or keyword.iskeyword(name) else name
 
 
-def network_class(program: Program, title: str) -> list[str]:
-    """Return the lines of the class."""
+def network_class(program: Program, name: str, title: str) -> list[str]:
+    """Return the lines of the class of this name."""
     parameters = sum(layer.parameters for layer in program.frame.network.layers)
     return [
-        f"class {class_name(title)}(nn.Module):",
+        f"class {name}(nn.Module):",
         *docstring(f"The network {title}, with {parameters:,} parameters.", INDENT),
         "",
         *(_init(program) if program.made else []),

@@ -107,7 +107,7 @@ def _text(
 ) -> str:
     blocks = [
         *_constants(program),
-        network_class(program, title),
+        network_class(program, class_name(title, RESERVED), title),
         *([objective_function(program, terms)] if terms else []),
         *(functions(program, made) if made and made.settings else []),
         *_loader(),
@@ -144,7 +144,7 @@ def _usage(program: Program, title: str, made: Training, trained: bool) -> Itera
     """Yield the lines of a training."""
     inputs = ", ".join(step.name for step in program.frame.inputs)
     targets = [target.name for target in program.frame.targets]
-    yield f"model = {class_name(title)}()"
+    yield f"model = {class_name(title, RESERVED)}()"
     if trained:
         yield "load_weights(model)"
     yield "optimizer = make_optimizer(model)"

@@ -10,7 +10,7 @@ class VelocitySGD(torch.optim.Optimizer):
     """
 
     def __init__(self, groups):
-        super().__init__(groups, {})
+        super().__init__(groups, {"weight_decay": 0.0})
 
     @torch.no_grad()
     def step(self):
