@@ -1,7 +1,7 @@
 """What a translated network must compute: values of our own network at lively weights, as arrays in a file.
 
-Gradients are those of training in which nothing is dropped, and all random numbers are NOISE. Updates are made
-by the formulas of the reference, in NumPy.
+Gradients are those of training in which nothing is dropped, and all random numbers are NOISE. Updates are
+made by the formulas of the reference, in NumPy.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.network import Owned
 from convnet_cfg.language.params import CostParams
 from convnet_cfg.language.schedules import Progress
+from convnet_cfg.model.assembly import Connections
 
 CASES = 3
 STEPS = 2
@@ -92,15 +93,24 @@ def make_case(
     shapes: Sequence[tuple[int, ...]],
     decay: str = "cuda-convnet",
     to: str = "keras",
+    connections: Connections | None = None,
 ) -> Case:
     """Translate a network."""
     language = LANGUAGES[to]
-    source = language.translate(network, shapes, title=name, files="two files", decay=decay, trained=True)
+    source = language.translate(
+        network,
+        shapes,
+        title=name,
+        files="two files",
+        decay=decay,
+        connections=connections,
+        trained=True,
+    )
     return Case(name, network, tuple(map(tuple, shapes)), decay, source, language)
 
 
 def write_case(case: Case, folder: Path) -> str:
-    """Write a translation, and a file of its data, its weights and all that it has to compute; return its name."""
+    """Write a translation, and its data, weights and all that it has to compute; return its name."""
     stem = module_name(case.name)
     (folder / f"{stem}.py").write_text(case.source.text)
     np.savez(folder / f"{stem}.npz", **dict(_arrays(case)))

@@ -1,7 +1,7 @@
-"""Runs translated networks where convnet_cfg cannot be imported: `python translation_child.py FOLDER NAME...`.
+"""Runs translated networks where convnet_cfg cannot be imported: `python translation_child.py FOLDER NAME...`
 
-For each NAME.py and NAME.npz (translation_cases.py) it prints a line of JSON: the largest difference of each array
-in units of its largest value.
+For each NAME.py and NAME.npz (translation_cases.py) it prints a line of JSON: the largest difference of each
+array in units of its largest value.
 """
 
 import gc
@@ -57,8 +57,11 @@ def compare(folder, name):
     assert set(found) == {key for key in arrays if key.startswith("output/")}
     if "cost" in arrays:
         found |= train(module, model, inputs, data)
-    assert set(found) | {key for key in arrays if key.startswith(("data/", "weight/"))} == set(arrays)
-    return {key: error(value, arrays[key]) for key, value in found.items()}
+    if given := part(arrays, "given"):
+        found |= pull_back(model, {key: data[key] for key in names}, given)
+    wanted = {key for key in arrays if not key.startswith(("data/", "weight/", "given/"))}
+    assert wanted <= set(found), wanted - set(found)
+    return {key: error(found[key], arrays[key]) for key in wanted}
 
 
 def import_file(path):
@@ -102,6 +105,29 @@ def train(module, model, inputs, data):
     for _ in range(STEPS):
         optimizer.apply(gradients, variables)
     return found | {f"stepped/{v.path}": np.asarray(v) for v in variables}
+
+
+def pull_back(model, data, given):
+    """Return the gradients by data and weights, where those by outputs are given."""
+    import numpy as np
+    import tensorflow as tf
+
+    make_certain(model)
+    inputs = {key: tf.constant(value) for key, value in data.items()}
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = model(inputs if len(inputs) > 1 else next(iter(inputs.values())), training=True)
+        total = sum(tf.reduce_sum(outputs[key] * value) for key, value in given.items())
+    by_data, by_weights = tape.gradient(total, [inputs, [variable.value for variable in variables]])
+    found = {
+        f"input_gradient/{key}": np.asarray(value) for key, value in by_data.items() if value is not None
+    }
+    return found | {
+        f"gradient/{v.path}": np.asarray(g)
+        for v, g in zip(variables, by_weights, strict=True)
+        if g is not None
+    }
 
 
 def make_certain(model):

@@ -94,6 +94,8 @@ class _Writer:
         self.shared = {kernel.name for step in frame.steps for kernel in step.kernels if kernel.shared}
         self.kernels: dict[str, str] = {}
         self.known: dict[str, str] = {}  # the names of what operands are made first, by expression
+        self.prepared: dict[str, tuple[int, ...]] = {}
+        self.inputs: dict[str, str] = {}  # the variable of a data layer that is a part of its matrix
         self.taken = {step.name for step in frame.steps}
         self.model = list(self._model())
         self.has_costs = bool(counted(frame))
@@ -215,20 +217,20 @@ class _Writer:
         if step.size == prod(shape):
             yield from statement(step.name, given, comment)
             return
-        vector = "matrix"
-        yield from statement(vector, given, "")
-        if len(shape) == 3:
-            yield from statement(vector, call("channels_first", vector), "")
+        matrix = self._new_name(f"{step.name}_matrix")
+        self.inputs[step.name] = matrix
+        yield from statement(matrix, given, shape_words(shape))
+        whole_case: Expression = call("channels_first", matrix) if len(shape) == 3 else matrix
         arguments = (str(spec.first), str(spec.first + step.size))
-        yield from statement(step.name, Call("Slice", arguments, vector), comment)
+        yield from self._statements(step.name, Call("Slice", arguments, whole_case), comment)
 
     def _outputs(self) -> Iterator[str]:
         for output in self.frame.outputs:
             if output.operand.form is not Form.AS_IS:
                 yield from lines(read(output.operand), INDENT, f"{output.name} = ")
-        names = [step.name for step in self.frame.inputs]
-        inputs = names[0] if len(names) == 1 else _dictionary(names)
-        outputs = _dictionary([output.name for output in self.frame.outputs])
+        variables = {step.name: self.inputs.get(step.name, step.name) for step in self.frame.inputs}
+        inputs = next(iter(variables.values())) if len(variables) == 1 else _dictionary(variables)
+        outputs = _dictionary({output.name: output.name for output in self.frame.outputs})
         kind = "Network" if counted(self.frame) else "keras.Model"
         model = Call(kind, (inputs, outputs, f"name={text(self.title)}"))
         yield from lines(model, INDENT, "return ")
@@ -300,8 +302,8 @@ def source_of(expression: str) -> str:
     return re.findall(r"\(([A-Za-z_]\w*)[,)]", expression)[0]
 
 
-def _dictionary(names: Sequence[str]) -> str:
-    return "{" + ", ".join(f"{text(name)}: {name}" for name in names) + "}"
+def _dictionary(values: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{text(name)}: {value}" for name, value in values.items()) + "}"
 
 
 def shape_words(shape: Shape) -> str:
