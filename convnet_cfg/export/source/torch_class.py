@@ -12,7 +12,7 @@ from convnet_cfg.export.source.frame import Output
 from convnet_cfg.export.source.text import INDENT
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.export.source.torch_steps import returned, within_costs
-from convnet_cfg.export.source.torch_text import docstring, statement
+from convnet_cfg.export.source.torch_text import assignment, docstring, returning
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.layer_types import SoftmaxSpec
 
@@ -44,8 +44,8 @@ def _init(program: Program) -> Iterator[str]:
     yield f"{INDENT}def __init__(self):"
     yield f"{TWO}super().__init__()"
     for line in program.made:
-        before, _, code = line.partition(" = ")
-        yield from statement(f"{before} = ", code, TWO)
+        name, _, code = line.partition(" = ")
+        yield from assignment(name, code, TWO)
     for path, owner in program.ties:
         yield f"{TWO}self.{path} = self.{owner}"
     if program.parameters:
@@ -85,8 +85,8 @@ def _forward(program: Program) -> Iterator[str]:
         pairs = ", ".join(f'"{name}": {code}' for name, code in outputs.items())
         result = f"{{{pairs}}}" if others else code
     for line in lines:
-        yield from statement(f"{line.name} = ", line.value.code, TWO, line.value.shape)
-    yield from statement("return ", result, TWO, comment)
+        yield from assignment(line.name, line.value.code, TWO, line.value.shape)
+    yield from returning(result, TWO, comment, last.name)
 
 
 def _forward_words(program: Program) -> str:
@@ -138,7 +138,7 @@ def objective_function(program: Program, terms: Sequence[str]) -> list[str]:
     return [
         f"def objective({', '.join(arguments)}):",
         *docstring("\n\n".join(words), INDENT),
-        *statement("return ", " + ".join(terms), INDENT),
+        *returning(" + ".join(terms), INDENT),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from convnet_cfg.export.source.text import INDENT
 from convnet_cfg.export.source.torch_program import Program
-from convnet_cfg.export.source.torch_text import docstring
+from convnet_cfg.export.source.torch_text import docstring, remark
 from convnet_cfg.export.source.torch_training import BESIDE, Training
 from convnet_cfg.language.params import DEFAULT_DECAY
 from convnet_cfg.nn import DropConnectDense
@@ -34,7 +34,7 @@ def _table(made: Training, indent: str) -> Iterator[str]:
     for each in made.settings:
         yield f"{indent}(model.{each.path}, {each.rate}, {each.momentum!r}, {each.decay!r}),"
     if made.frozen:
-        yield f"{indent}# learning rate 0, not trained: {', '.join(made.frozen)}"
+        yield from remark(f"learning rate 0, not trained: {', '.join(made.frozen)}", indent)
 
 
 def _group(made: Training, rate: str) -> list[str]:

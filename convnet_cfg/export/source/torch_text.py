@@ -17,6 +17,10 @@ class Part(NamedTuple):
     code: str
 
 
+SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+ ", ast.Sub: "- ", ast.Mult: "* ", ast.Div: "/ "}
+SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
+
+
 def docstring(text: str, indent: str) -> list[str]:
     """Return the lines of a docstring; its paragraphs are wrapped unless they are indented."""
     first, *others = text.split("\n\n")
@@ -31,15 +35,63 @@ def _paragraph(text: str, width: int) -> list[str]:
     return text.splitlines() if text.startswith(INDENT) else textwrap.wrap(text, width)
 
 
-def statement(before: str, code: str, indent: str = "", comment: str = "") -> Iterator[str]:
-    """Yield the lines of a statement: text, an expression, and a comment, above it where the line is full."""
-    remark = f"  # {comment}" if comment else ""
-    if len(indent + before + code + remark) <= WIDTH:
-        yield f"{indent}{before}{code}{remark}"
-        return
-    if comment:
-        yield f"{indent}# {comment}"
-    yield from _expression(before, code, indent)
+def assignment(name: str, code: str, indent: str, comment: str = "") -> list[str]:
+    """Return the lines of `name = code`; a long sum or product is reckoned in several statements."""
+    parts = _parts(code) if len(f"{indent}{name} = {code}") > WIDTH else None
+    if parts is None:
+        return _statement(f"{name} = ", code, indent, comment)
+    return [
+        *assignment(name, parts.first, indent),
+        *assignment(name, parts.with_first(name), indent, comment),
+    ]
+
+
+def returning(code: str, indent: str, comment: str = "", name: str = "total") -> list[str]:
+    """Return the lines of `return code`; `name` is that of the parts of a long sum or product."""
+    parts = _parts(code) if len(f"{indent}return {code}") > WIDTH else None
+    if parts is None:
+        return _statement("return ", code, indent, comment)
+    return [
+        *assignment(name, parts.first, indent),
+        *returning(parts.with_first(name), indent, comment, name),
+    ]
+
+
+class Halves(NamedTuple):
+    """A sum or product: what is reckoned first, and what stands before and behind it."""
+
+    first: str
+    before: str
+    behind: str
+
+    def with_first(self, name: str) -> str:
+        """Return the sum or product with a name for what was reckoned first."""
+        return f"{self.before}{name}{self.behind}"
+
+
+def _parts(code: str) -> Halves | None:
+    """Return the halves of a sum or product; None for anything else, or if half of it is a name."""
+    tree = ast.parse(code, mode="eval").body
+    if not isinstance(tree, ast.BinOp) or isinstance(tree.left, ast.Name):
+        return None
+    left, right, sign = _source(code, tree.left), _source(code, tree.right), SIGNS[type(tree.op)]
+    if not isinstance(tree.left, ast.Constant):
+        return Halves(left, "", f" {sign}{right}")
+    return None if isinstance(tree.right, ast.Name) else Halves(right, f"{left} {sign}", "")
+
+
+def _statement(before: str, code: str, indent: str, comment: str) -> list[str]:
+    """Return the lines of a statement: text, an expression, and a comment, above it where there is no room."""
+    behind = f"  # {comment}" if comment else ""
+    if len(indent + before + code + behind) <= WIDTH:
+        return [f"{indent}{before}{code}{behind}"]
+    above = [f"{indent}# {comment}"] if comment else []
+    return [*above, *_expression(before, code, indent)]
+
+
+def remark(text: str, indent: str) -> list[str]:
+    """Return the lines of a comment."""
+    return textwrap.wrap(text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
 
 
 def _expression(before: str, code: str, indent: str, behind: str = "") -> Iterator[str]:
@@ -47,10 +99,11 @@ def _expression(before: str, code: str, indent: str, behind: str = "") -> Iterat
     tree = ast.parse(code, mode="eval").body
     if len(indent + before + code + behind) <= WIDTH:
         yield f"{indent}{before}{code}{behind}"
+    elif isinstance(tree, ast.BinOp) and isinstance(tree.left, ast.Name | ast.Constant):
+        left = f"{_source(code, tree.left)} {SIGNS[type(tree.op)]}"
+        yield from _expression(f"{before}{left}", _source(code, tree.right), indent, behind)
     elif isinstance(tree, ast.BinOp):
-        yield f"{indent}{before}("
-        yield from _terms(code, indent + INDENT)
-        yield f"{indent}){behind}"
+        yield from _terms(code, indent, behind)
     else:
         start, parts, end = _bracket(tree, code)
         yield f"{indent}{before}{start}"
@@ -95,14 +148,10 @@ def _inside(parts: Sequence[Part], indent: str) -> Iterator[str]:
             yield from _expression(before, code, indent, ",")
 
 
-SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+ ", ast.Sub: "- ", ast.Mult: "* ", ast.Div: "/ "}
-SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
-
-
-def _terms(code: str, indent: str) -> Iterator[str]:
+def _terms(code: str, indent: str, behind: str = "") -> Iterator[str]:
     """Yield a sum or product: on one line if it fits, else one line for each of its terms or factors."""
-    if len(indent + code) <= WIDTH:
-        yield indent + code
+    if len(indent + code + behind) <= WIDTH:
+        yield indent + code + behind
         return
     tree = ast.parse(code, mode="eval").body
     assert isinstance(tree, ast.BinOp)
@@ -111,5 +160,7 @@ def _terms(code: str, indent: str) -> Iterator[str]:
     while isinstance(tree, ast.BinOp) and isinstance(tree.op, kinds):
         terms.insert(0, Part(SIGNS[type(tree.op)], _source(code, tree.right)))
         tree = tree.left
-    for sign, term in [Part("", _source(code, tree)), *terms]:
+    *others, last = [Part("", _source(code, tree)), *terms]
+    for sign, term in others:
         yield from _expression(sign, term, indent)
+    yield from _expression(last.before, last.code, indent, behind)
