@@ -90,19 +90,23 @@ def _forward(program: Program) -> Iterator[str]:
 
 
 def _forward_words(program: Program) -> str:
-    outputs = [output.name for output in returned(program.frame)]
-    what = outputs[0] if len(outputs) == 1 else f"{join_words(outputs, 'and')} by name"
-    return "\n\n".join([f"Return {what}, for N cases.", *_within_costs(program)])
+    outputs = [program.read(output.operand).code for output in returned(program.frame)]
+    names = [output.name for output in returned(program.frame)]
+    what = (
+        f"{outputs[0]} of N cases" if len(outputs) == 1 else f"{join_words(names, 'and')} of N cases, by name"
+    )
+    return "\n\n".join([f"Return {what}.", *_within_costs(program)])
 
 
 def _within_costs(program: Program) -> Iterator[str]:
     """Yield what has to be said of layers that costs contain."""
     for step in program.frame.steps:
         if step.name in within_costs(program.frame):
-            functions = {True: "F.softmax({}, dim=1)", False: "torch.sigmoid({})"}
-            function = functions[isinstance(step.layer.spec, SoftmaxSpec)]
-            source = program.values[step.operands[0].source].vector
-            yield f"{step.name} = {function.format(source)}, which `objective` contains."
+            function = (
+                "F.softmax({}, dim=1)" if isinstance(step.layer.spec, SoftmaxSpec) else "torch.sigmoid({})"
+            )
+            values = function.format(program.values[step.operands[0].source].vector)
+            yield f"The layer {step.name}, which would be {values}, is a part of `objective`."
 
 
 # -- what is minimized

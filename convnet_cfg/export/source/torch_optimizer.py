@@ -102,18 +102,16 @@ def _limits_function(made: Training) -> list[str]:
     return ["def hold_limits(model):", *docstring(words, INDENT), *calls]
 
 
-LETTERS = "(e: learning rate, m: momentum, d: weight decay, G: gradient)"
+LETTERS = "Here e is the learning rate, m the momentum, d the weight decay and G the gradient."
 KEPT_OUTSIDE = (
-    "PyTorch keeps V / -e. So a rate that is changed on the way counts for the whole velocity at once, while "
-    "in cuda-convnet what was in the velocity kept the rate of its time."
+    "PyTorch keeps V / -e: a rate that is changed on the way counts for the whole velocity at once. In "
+    "cuda-convnet what the velocity had gathered kept the rate of its time."
 )
 
 
 def _optimizer_function(program: Program, made: Training) -> list[str]:
     formula = DECAYS[made.beside or DEFAULT_DECAY].formula
-    words = ["Return the optimizer.", f"Its updates are {formula} {LETTERS}."]
-    if not made.changes:
-        words[1] += f" {KEPT_OUTSIDE}"
+    words = [f"Return the optimizer: {formula}.", LETTERS if made.changes else f"{LETTERS} {KEPT_OUTSIDE}"]
     kind = "VelocitySGD" if made.changes else "torch.optim.SGD"
     hooks = list(_hooks(program, made))
     if not hooks:

@@ -150,7 +150,7 @@ def _usage(program: Program, title: str, made: Training, trained: bool) -> Itera
     yield "optimizer = make_optimizer(model)"
     yield f"for {', '.join([inputs, *targets])} in minibatches:"
     if made.changes:
-        yield f"{INDENT}set_learning_rates(optimizer, model, progress)"
+        yield f"{INDENT}set_learning_rates(optimizer, model, progress)  # progress: from 0 to 1"
     yield f"{INDENT}optimizer.zero_grad()"
     yield f"{INDENT}objective({', '.join([f'model({inputs})', *targets])}).backward()"
     yield f"{INDENT}optimizer.step()"

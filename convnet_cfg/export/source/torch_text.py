@@ -81,7 +81,7 @@ def _parts(code: str) -> Halves | None:
 
 
 def _statement(before: str, code: str, indent: str, comment: str) -> list[str]:
-    """Return the lines of a statement: text, an expression, and a comment, above it where there is no room."""
+    """Return the lines of a statement: text, an expression, and a comment, above it if there is no room."""
     behind = f"  # {comment}" if comment else ""
     if len(indent + before + code + behind) <= WIDTH:
         return [f"{indent}{before}{code}{behind}"]

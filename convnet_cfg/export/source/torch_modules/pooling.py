@@ -48,7 +48,7 @@ class MaxPool(nn.Module):
     def forward(self, image):
         """Return the maxima."""
         image = F.pad(image, self.around, value=-math.inf)
-        maxima = F.max_pool2d(image, self.size, self.stride)
+        maxima = F.max_pool2d(image.detach(), self.size, self.stride)
         return GradientToAllEqual.apply(image, maxima, self.size, self.stride)
 
 
@@ -66,7 +66,7 @@ class MaxAbsPool(nn.Module):
     def forward(self, image):
         """Return the values of largest magnitude."""
         image = F.pad(image, self.around)
-        turned = image.flip(2, 3)  # PyTorch finds the first of equal ones
+        turned = image.detach().flip(2, 3)  # PyTorch finds the first of equal ones
         _, places = F.max_pool2d(turned.abs(), self.size, self.stride, return_indices=True)
         values = turned.flatten(2).gather(2, places.flatten(2)).view_as(places).flip(2, 3)
         return GradientToAllEqual.apply(image, values, self.size, self.stride)
@@ -85,7 +85,7 @@ class ChannelMaxPool(nn.Module):
     def forward(self, image):
         """Return the maxima."""
         planes = F.pad(image.flatten(2)[:, None], self.around, value=-math.inf)
-        maxima = F.max_pool2d(planes, self.size, self.stride)
+        maxima = F.max_pool2d(planes.detach(), self.size, self.stride)
         maxima = GradientToAllEqual.apply(planes, maxima, self.size, self.stride)
         return maxima.view(len(image), -1, *image.shape[2:])
 
