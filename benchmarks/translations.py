@@ -69,9 +69,12 @@ def run_child(
         str(folder),
         *names,
     ]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=(folder / "errors").open("w"), text=True, env=environment
-    ) as process:
+    with (
+        (folder / "errors").open("w") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as process,
+    ):
         assert process.stdout is not None
         answers = [json.loads(line) for line in process.stdout if line.startswith("{")]
     for answer in answers:
