@@ -34,16 +34,18 @@ Arrays = Iterator[tuple[str, np.ndarray]]
 
 
 def channels_first(array: np.ndarray) -> np.ndarray:
-    """Return images (cases, rows, columns, channels) as (cases, channels, rows, columns), vectors as they are."""
+    """Return images with their channels on the second axis, not on the last; vectors as they are."""
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
 class Language(NamedTuple):
-    """What translates a network, what the translation returns, how it has images, and what runs it how exactly.
+    """A language, its translator, what translations return, how they have images, and what runs them.
 
-    In float32 two values of a window may be so close that rounding decides which is the largest.
+    `dtype` is that in which they are compared: in float32 two values of a window may be so close that
+    rounding decides which is the largest.
     """
 
+    title: str
     translate: Callable[..., Any]
     outputs: Callable[[Frame], Sequence[Output]]
     laid_out: Callable[[np.ndarray], np.ndarray]
@@ -53,6 +55,7 @@ class Language(NamedTuple):
 
 LANGUAGES = {
     "keras": Language(
+        "Keras",
         keras_source.translate,
         lambda frame: frame.outputs,
         lambda array: array,
@@ -60,7 +63,12 @@ LANGUAGES = {
         "float32",
     ),
     "torch": Language(
-        torch_source.translate, returned, channels_first, "translation_child_torch.py", "float64"
+        "PyTorch",
+        torch_source.translate,
+        returned,
+        channels_first,
+        "translation_child_torch.py",
+        "float64",
     ),
 }
 

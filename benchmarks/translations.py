@@ -1,7 +1,8 @@
-"""Translates every network of the corpus into Keras, and compares what the files compute with what we do.
+"""Translates every network of the corpus, and compares what the files compute with what we do.
 
-`make translations` writes docs/translations.md. The files are imported in processes in which convnet_cfg is
-not importable. Networks of more than LIMIT bytes of values and weights are translated, but not run.
+`make translations` writes docs/translations.md; `python -m benchmarks.translations torch` is about PyTorch. The
+files are imported where convnet_cfg is not importable. Networks of more than LIMIT bytes of values and
+weights are translated, but not run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from benchmarks.corpus import ROOT, folder, pairs
 from benchmarks.corpus_comparison import read
 from benchmarks.corpus_networks import needed_bytes
-from benchmarks.translation_cases import LANGUAGES, Case, make_case, write_case
+from benchmarks.translation_cases import LANGUAGES, Case, Language, make_case, write_case
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.shapes import data_shapes
 from convnet_cfg.language import Network
@@ -175,32 +176,40 @@ def main() -> None:
     """Translate every network; exit status 1 if a translation is not right."""
     start = time.perf_counter()
     networks = distinct(folder())
-    limit = int(sys.argv[1]) * 10**6 if len(sys.argv) > 1 else None
+    to = next((each for each in sys.argv[1:] if each in LANGUAGES), "keras")
+    limit = next((int(each) * 10**6 for each in sys.argv[1:] if each not in LANGUAGES), None)
     verdicts = []
     for group in groups([each for each in networks if limit is None or needed_bytes(each[0]) <= limit]):
-        for verdict in judge(group):
+        for verdict in judge(group, to):
             verdicts.append(verdict)
             print(line(verdict), flush=True)
     if limit is None:
-        (ROOT / "docs" / "translations.md").write_text(report(verdicts, time.perf_counter() - start))
+        page = ROOT / "docs" / PAGES[to]
+        page.write_text(report(verdicts, time.perf_counter() - start, LANGUAGES[to]))
     sys.exit(any(verdict.problem for verdict in verdicts))
 
 
-def report(verdicts: Sequence[Verdict], seconds: float) -> str:
-    """Return docs/translations.md."""
+PAGES = {"keras": "translations.md", "torch": "translations-to-pytorch.md"}
+COMMANDS = {"Keras": "make translations", "PyTorch": "python -m benchmarks.translations torch"}
+PRECISIONS = {"float32": "single", "float64": "double"}
+
+
+def report(verdicts: Sequence[Verdict], seconds: float, language: Language) -> str:
+    """Return the page on the translations into a language."""
     compared = [verdict for verdict in verdicts if verdict.comparison and not verdict.problem]
     written = [verdict for verdict in verdicts if not verdict.comparison and not verdict.refused]
     refused = [verdict for verdict in verdicts if verdict.refused]
     wrong = [verdict for verdict in verdicts if verdict.problem]
     sizes = sorted(verdict.lines for verdict in verdicts if verdict.lines)
     lines = [
-        "# The networks of the corpus, translated into Keras",
+        f"# The networks of the corpus, translated into {language.title}",
         "",
-        "`make translations` translates the network of every accepted pair (docs/compatibility.md), as",
-        "`convnet translate` does, and imports the files in processes in which this package cannot be",
-        "imported. Each gets weights and made-up data of three cases, and must compute what our own network",
-        f"computes, to {TOLERANCE:g} of the largest value of each array in single precision: the outputs in",
-        "tests; the cost and its gradients by all weights, with nothing dropped; and the weights after two",
+        f"`{COMMANDS[language.title]}` translates the network of every accepted pair",
+        "(docs/compatibility.md), as `convnet translate` does, and imports the files in processes in which",
+        "this package cannot be imported. Each gets weights and made-up data of three cases, and must",
+        f"compute what our own network computes, to {TOLERANCE:g} of the largest value of each array in",
+        f"{PRECISIONS[language.dtype]} precision: the outputs in tests; the cost and its gradients by all",
+        "weights, with nothing dropped; and the weights after two",
         "steps of its optimizer, which are compared with the formulas in NumPy. Networks of more than",
         f"{LIMIT // 10**6} MB of values and weights are translated and not run. Pairs whose definitions",
         "differ in names and in first values only are one network.",
