@@ -1,6 +1,6 @@
 """Translates every network of the corpus, and compares what the files compute with what we do.
 
-`make translations` writes docs/translations.md; `python -m benchmarks.translations torch` is about PyTorch. The
+`make translations` writes docs/translations.md, about Keras; with the argument torch, about PyTorch. The
 files are imported where convnet_cfg is not importable. Networks of more than LIMIT bytes of values and
 weights are translated, but not run.
 """

@@ -39,6 +39,7 @@ filterSize=3
 padding=1
 neuron=relu
 initW=0.1
+partialSum=0
 sumWidth=1
 
 [{name}]
@@ -48,7 +49,7 @@ outputs=6
 neuron=tanh[1.5,0.5]
 initW=0.1
 
-[fc10]
+[{last}]
 type=fc
 inputs={name}
 outputs=10
@@ -56,7 +57,7 @@ initW=0.1
 
 [probs]
 type=softmax
-inputs=fc10
+inputs={last}
 
 [logprob]
 type=cost.logreg
@@ -83,11 +84,12 @@ momB=0.9
 wc=0.3
 {more}
 
-[fc10]
+[{last}]
 epsW=0.1
 epsB=0.2
 momW=0.9
 momB=0.9
+wc=0
 {more}
 
 [logprob]
@@ -102,10 +104,10 @@ coeff=0.25
 def network(tmp_path):
     """Return a function that makes a small network of v2; `more` are further parameters."""
 
-    def make(rate="0.1", more="", name="fc6", layers=LAYERS):
-        (tmp_path / "net.cfg").write_text(layers.format(name=name))
-        (tmp_path / "net.params.cfg").write_text(PARAMS.format(rate=rate, more=more, name=name))
-        pair = read_pair(tmp_path / "net.cfg", tmp_path / "net.params.cfg", Reading("default", "v2"))
+    def make(rate="0.1", more="", name="fc6", last="fc10", layers=LAYERS, dialect="v2"):
+        (tmp_path / "net.cfg").write_text(layers.format(name=name, last=last))
+        (tmp_path / "net.params.cfg").write_text(PARAMS.format(rate=rate, more=more, name=name, last=last))
+        pair = read_pair(tmp_path / "net.cfg", tmp_path / "net.params.cfg", Reading("lenient", dialect))
         return build_network(pair, [108, 1])
 
     return make
@@ -200,6 +202,14 @@ def test_classes_have_the_names_of_networks(title, name):
 def test_names_that_pytorch_has_already_are_not_used(network):
     text = case("net", network(name="train")).source.text
     assert "self.train_1 = nn.Linear(144, 6)" in statements(text)
+
+
+def test_names_of_modules_are_not_those_of_layers(network):
+    """`[fc6]` has dropout, whose module is called fc6_dropout, like another layer."""
+    made = network(more="dropout=0.5", last="fc6_dropout", dialect="v1+dropout")
+    text = case("net", made).source.text
+    assert "self.fc6_dropout_1 = MaskDropout(0.5)" in statements(text)
+    assert "self.fc6_dropout = nn.Linear(6, 10)" in statements(text)
 
 
 def test_all_that_has_no_translation_is_named(network):

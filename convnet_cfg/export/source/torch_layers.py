@@ -88,12 +88,9 @@ def _call(function: str, more: str = "") -> Emitter:
 
 def _mask(program: Program, step: Step) -> str:
     kind = f"MaskDropout({step.made.rate!r})"
-    return f"{program.module(_dropout_name(step), kind)}({program.only(step).code})"
-
-
-def _dropout_name(step: Step) -> str:
-    """Dropout that belongs to a layer is named after it."""
-    return f"{step.name}_dropout" if step.operands[0].source == step.name else step.name
+    belongs = step.operands[0].source == step.name
+    name = program.name(step, "_dropout") if belongs else step.name
+    return f"{program.module(name, kind)}({program.only(step).code})"
 
 
 def _inverted_dropout(program: Program, step: Step) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import NamedTuple
 
 import numpy as np
@@ -87,12 +88,23 @@ class Program:
     values: dict[str, Value] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     ties: list[tuple[str, str]] = field(default_factory=list)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
     constants: dict[str, tuple[int, ...]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, layer: Layer, message: str) -> None:
         """Add a reason why there is no such program."""
         self.problems.append(Problem(layer.place, layer.name, message))
+
+    def name(self, step: Step, suffix: str) -> str:
+        """Return a name for something that belongs to a step, always the same one, which nothing else has."""
+        if (key := (step.name, suffix)) not in self.names:
+            taken = {*self.names.values(), *(each.name for each in self.frame.steps)}
+            choices = chain(
+                [f"{step.name}{suffix}"], (f"{step.name}{suffix}_{number}" for number in count(1))
+            )
+            self.names[key] = next(choice for choice in choices if choice not in taken)
+        return self.names[key]
 
     def module(self, name: str, code: str) -> str:
         """Make a module in `__init__`; return the expression for it."""

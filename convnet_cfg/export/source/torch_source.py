@@ -44,7 +44,19 @@ OF_MODULES = (
     "zero_grad",
 )
 # fmt: on
-RESERVED = frozenset({*dir(builtins), *LIBRARY.definitions, *IMPORTS, *OF_MODULES, "self", "outputs"})
+RESERVED = frozenset(
+    {
+        *dir(builtins),
+        *LIBRARY.definitions,
+        *IMPORTS,
+        *OF_MODULES,
+        "model",
+        "optimizer",
+        "outputs",
+        "self",
+        "total",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from functools import partial
 from keras import layers
 
 from convnet_cfg import nn
-from convnet_cfg.export.source.frame import Operand, Step
+from convnet_cfg.export.source.frame import Operand, Step, Weight
 from convnet_cfg.export.source.torch_images import padded
 from convnet_cfg.export.source.torch_layers import Emitter
 from convnet_cfg.export.source.torch_program import Array, Parameter, Program
@@ -30,30 +30,26 @@ def _weighted(make: Make, of_kernel: Callable[[Step, int, Array], Array]) -> Emi
     def emitter(program: Program, step: Step) -> str:
         calls = []
         for index, kernel in enumerate(step.kernels):
-            name = module_name(step, index)
+            name = _module_name(program, step, index)
             calls.append(make(program, step, index, name))
             program.keep(kernel, Parameter(f"{name}.weight", partial(of_kernel, step, index)))
-        if step.bias is not None:
-            program.keep(step.bias, Parameter(bias_path(step), partial(_bias, step)))
-        if _is_apart(step):
-            calls.append(_made_bias(program, step))
+        if step.bias is not None and _is_apart(step):
+            calls.append(_bias_apart(program, step, step.bias))
+        elif step.bias is not None:
+            path = f"{_module_name(program, step, 0)}.bias"
+            program.keep(step.bias, Parameter(path, partial(_of_bias, step.bias)))
         return " + ".join(calls)
 
     return emitter
 
 
-def module_name(step: Step, index: int) -> str:
+def _module_name(program: Program, step: Step, index: int) -> str:
     """Return the name of the module for an input of a step."""
     sources = [operand.source for operand in step.operands]
     if len(sources) == 1:
         return step.name
     again = f"_{index}" if sources.count(sources[index]) > 1 else ""
-    return f"{step.name}_from_{sources[index]}{again}"
-
-
-def bias_path(step: Step) -> str:
-    """Return where the bias of a step is in the network."""
-    return f"{step.name}_bias" if _is_apart(step) else f"{module_name(step, 0)}.bias"
+    return program.name(step, f"_from_{sources[index]}{again}")
 
 
 def _is_apart(step: Step) -> bool:
@@ -61,19 +57,21 @@ def _is_apart(step: Step) -> bool:
     return isinstance(step.made, nn.Conv2D) and not step.made.shared_bias
 
 
-def _made_bias(program: Program, step: Step) -> str:
+def _bias_apart(program: Program, step: Step, bias: Weight) -> str:
     """Make the biases of all positions, and return the expression for them."""
-    assert step.bias is not None
-    rows, columns, filters = step.bias.shape
-    return program.module(bias_path(step), f"nn.Parameter(torch.zeros({filters}, {rows}, {columns}))")
+    name = program.name(step, "_bias")
+    program.keep(bias, Parameter(name, partial(_of_bias, bias)))
+    return program.module(name, f"nn.Parameter(torch.zeros{_bias_shape(bias)})")
 
 
-def _bias(step: Step, matrix: Array) -> Array:
-    assert step.bias is not None
-    if len(step.bias.shape) < 3:
-        return matrix.reshape(-1)
-    rows, columns, filters = step.bias.shape
-    return matrix.reshape(filters, rows, columns)
+def _bias_shape(bias: Weight) -> tuple[int, ...]:
+    """Return the shape in PyTorch: the filters come first."""
+    *places, filters = bias.shape
+    return (filters, *places)
+
+
+def _of_bias(bias: Weight, matrix: Array) -> Array:
+    return matrix.reshape(_bias_shape(bias))
 
 
 def _has_bias(step: Step, index: int) -> bool:
@@ -141,7 +139,8 @@ def _refuse_scale(program: Program, step: Step, index: int) -> None:
 
 
 def _drop_outputs(program: Program, step: Step) -> str:
-    dropout = program.module(f"{step.name}_dropout", f"MaskDropout({step.made.rate!r})")
+    name = program.name(step, "_dropout")
+    dropout = program.module(name, f"MaskDropout({step.made.rate!r})")
     return f"{dropout}({_full(program, step)})"
 
 
@@ -187,7 +186,7 @@ def _seen(program: Program, operand: Operand, window: Window, name: str) -> str:
     image = program.read(operand)
     if window.connections is None:
         return image.code
-    channels = program.constant(f"{name.upper()}_CHANNELS", window.connections)
+    channels = program.constant(f"CHANNELS_OF_{name}", window.connections)
     return f"{image.bracketed}[:, {channels}]"
 
 
