@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+ROOT = Path(__file__).parents[1]
 PROGRAM = Path(__file__).parent / "export" / "torch_jobs.py"
 
 
@@ -47,3 +49,13 @@ def run(jobs, folder):
 def read(path):
     with np.load(path) as arrays:
         return dict(arrays)
+
+
+def assert_well_written(texts, folder):
+    """Check with ruff that files of these texts, by name, are as our own files have to be."""
+    for name, text in texts.items():
+        (folder / f"{re.sub(r'[^a-zA-Z0-9]', '_', name)}.py").write_text(text)
+    for command in (["check"], ["format", "--check"]):
+        ruff = [sys.executable, "-m", "ruff", *command, "--config", ROOT / "pyproject.toml", folder]
+        done = subprocess.run(ruff, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout

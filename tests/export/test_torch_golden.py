@@ -5,7 +5,7 @@ import pytest
 from golden_cases import MISSING, close, entries
 from golden_intended import COSTS, LAYERS, NAMES, wanted
 from golden_networks import GoldenNetwork, array_name
-from torch_translations import Job, run
+from torch_translations import Job, assert_well_written, run
 
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.frame import make_frame
@@ -153,6 +153,11 @@ def test_layers_compute_what_the_original_did(cases, tmp_path):
         worst |= {(case.name, array): difference for array, difference in found.items()}
     assert len(layers) >= 90
     assert not {key: difference for key, difference in worst.items() if difference > TOLERANCE}
+
+
+@pytest.mark.slow
+def test_translations_are_well_written(cases, tmp_path):
+    assert_well_written({name: case.translation.text for name, case in cases.items()}, tmp_path)
 
 
 def cost_job(case):

@@ -1,10 +1,10 @@
 """Translations to PyTorch of whole networks: what they compute beside ours, and how they are written."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from torch_translations import assert_well_written
 
 from benchmarks.corpus_networks import needed_bytes
 from benchmarks.translation_cases import make_case
@@ -162,12 +162,7 @@ def test_rules_of_update_are_ours(network, tmp_path):
 @pytest.mark.slow
 def test_all_shipped_networks_are_translated_and_well_written(tmp_path):
     texts = {path.stem: shipped(path).source.text for path in SHIPPED}
-    for name, text in texts.items():
-        (tmp_path / f"{name.replace('-', '_')}.py").write_text(text)
-    for command in (["check"], ["format", "--check"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--config", ROOT / "pyproject.toml", tmp_path]
-        done = subprocess.run(ruff, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
+    assert_well_written(texts, tmp_path)
     assert len(texts) == len(SHIPPED) >= 19
 
 

@@ -75,18 +75,19 @@ def _forward(program: Program) -> Iterator[str]:
     inputs = [step.name for step in program.frame.inputs]
     yield f"{INDENT}def forward(self, {', '.join(inputs)}):"
     yield from docstring(_forward_words(program), TWO)
-    outputs = {output.name: program.read(output.operand).code for output in returned(program.frame)}
-    (name, code), *others = outputs.items()
-    *lines, last = program.lines
-    if not others and code == last.name:
-        result, comment = last.value.code, last.value.shape
-    else:
-        lines, comment = program.lines, ""
-        pairs = ", ".join(f'"{name}": {code}' for name, code in outputs.items())
-        result = f"{{{pairs}}}" if others else code
+    lines, outputs = list(program.lines), returned(program.frame)
+    values = [program.read(output.operand) for output in outputs]
+    result, comment, name = values[0].code, "", outputs[0].name
+    if len(outputs) > 1:
+        pairs = zip(outputs, values, strict=True)
+        items = [f'"{output.name}": {value.code}' for output, value in pairs]
+        result = f"{{{', '.join(items)}}}"
+    elif lines and result == lines[-1].name:
+        name, value = lines.pop()
+        result, comment = value.code, value.shape
     for line in lines:
         yield from assignment(line.name, line.value.code, TWO, line.value.shape)
-    yield from returning(result, TWO, comment, last.name)
+    yield from returning(result, TWO, comment, name)
 
 
 def _forward_words(program: Program) -> str:

@@ -129,7 +129,8 @@ def _text(
     code = "\n\n\n".join([*pasted.values(), body])
     imports = import_block(code, IMPORTS, tuple(sys.stdlib_module_names))
     head = "\n".join(docstring(_words(program, title, files, made, trained), ""))
-    return f"{head}\n\n{imports}\n\n\n{code}\n"
+    gap = "\n\n\n" if code.startswith(("class ", "def ", "@")) else "\n\n"
+    return f"{head}\n\n{imports}{gap}{code}\n"
 
 
 # -- the head of the file
@@ -174,7 +175,7 @@ def _usage(program: Program, title: str, made: Training, trained: bool) -> Itera
 def _constants(program: Program) -> Iterator[list[str]]:
     """Yield the lines of long lists of numbers, with many numbers in a line."""
     for name, numbers in program.constants.items():
-        yield ["# fmt: off", f"{name} = [", *_rows(numbers), "]", "# fmt: on"]
+        yield [f"{name} = [", *_rows(numbers), "]  # fmt: skip"]
 
 
 def _rows(numbers: Sequence[int]) -> Iterator[str]:

@@ -25,7 +25,7 @@ def go_through(program: Program) -> None:
     for number, step in enumerate(steps):
         value = Value(_code(program, step), step.size, step.image)
         goes_on = any(following.name == step.name for following in steps[number + 1 :])
-        if not goes_on and value.code != step.name:
+        if not goes_on and not value.code.isidentifier():
             value = program.hand_on(step.name, value)
         program.values[step.name] = value
 
