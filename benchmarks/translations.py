@@ -77,12 +77,13 @@ def run_child(
         ) as process,
     ):
         assert process.stdout is not None
-        answers = [json.loads(line) for line in process.stdout if line.startswith("{")]
-    for answer in answers:
-        yield Comparison(names[answer["name"]], answer.get("errors", {}), answer.get("failed", ""))
-    for name in list(names)[len(answers) :]:
+        left = dict(names)
+        for answer in (json.loads(line) for line in process.stdout if line.startswith("{")):
+            name = left.pop(answer["name"])
+            yield Comparison(name, answer.get("errors", {}), answer.get("failed", ""))
+    for name in left.values():
         said = (folder / "errors").read_text()[-2000:] or f"the process ended with {process.returncode}"
-        yield Comparison(names[name], {}, said)
+        yield Comparison(name, {}, said)
 
 
 # -- the corpus

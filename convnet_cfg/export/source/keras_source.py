@@ -94,19 +94,21 @@ class _Writer:
         self.shared = {kernel.name for step in frame.steps for kernel in step.kernels if kernel.shared}
         self.kernels: dict[str, str] = {}
         self.known: dict[str, str] = {}  # the names of what operands are made first, by expression
+        self.channels: dict[str, tuple[int, ...]] = {}
         self.prepared: dict[str, tuple[int, ...]] = {}
         self.inputs: dict[str, str] = {}  # the variable of a data layer that is a part of its matrix
         self.taken = {step.name for step in frame.steps}
         self.model = list(self._model())
         self.has_costs = bool(counted(frame))
-        self.optimizer = None
+        self.optimizer: OptimizerText | None = None
         if frame.network.has_params and frame.weights and self.has_costs:
             self.training = Training(frame, self.paths, decay)
             self.optimizer = OptimizerText(self.training)
 
     def source(self) -> Source:
         """Return the file."""
-        parts = [self._block(self.model)]
+        parts = [self._block(self._chosen(name)) for name in self.channels]
+        parts.append(self._block(self.model))
         if self.optimizer is not None:
             tables = (self.training.table(), self.training.limits(), self.training.periods())
             parts += [block for table in tables if (block := self._block(table))]
@@ -166,6 +168,7 @@ class _Writer:
         else:
             made = emit_weights(step, activation, self.kernels)
             self.paths |= made.variables
+            self.channels |= made.channels
             expression = made.expression
             for name in self._lent(step):
                 layer = made.variables[name].removesuffix("/kernel")
@@ -193,7 +196,7 @@ class _Writer:
             return expression
         operand = expression.operand
         whole = flat(operand)
-        if operand.function not in PREPARATIONS:
+        if operand.function not in PREPARATIONS or "name=" in whole:
             yield from self._statements(name, operand, "")
             return expression._replace(operand=name)
         if whole not in self.known:
@@ -235,6 +238,13 @@ class _Writer:
         model = Call(kind, (inputs, outputs, f"name={text(self.title)}"))
         yield from lines(model, INDENT, "return ")
 
+    def _chosen(self, name: str) -> Iterator[str]:
+        """Yield the constant that says which channels groups see."""
+        yield "# the channels that groups see, drawn at random: those of the first group, of the second ..."
+        yield f'{name} = """'
+        yield textwrap.fill(" ".join(map(str, self.channels[name])), WIDTH - len(INDENT))
+        yield '"""'
+
     # -- the rest
 
     def _class(self) -> Iterator[str]:
@@ -260,9 +270,60 @@ class _Writer:
         yield f"{INDENT}build_model().summary()"
 
     def _docstring(self) -> str:
-        paragraphs = [f"Translated from {self.files}."]
-        wrapped = "\n\n".join("\n".join(textwrap.wrap(each, WIDTH)) for each in paragraphs)
-        return f'"""{self.title}: a network of cuda-convnet in Keras.\n\n{wrapped}\n"""'
+        written = f"Translated from {self.files} by convnet-cfg."
+        parts = [
+            f"{self.title}: a network of cuda-convnet in Keras.",
+            textwrap.fill(written, WIDTH),
+            "\n".join(self._usage()),
+            "\n".join(self._data_words()),
+        ]
+        if len(self.frame.network.replica_counts) > 1:
+            parts.append(textwrap.fill(PASSES, WIDTH))
+        return '"""' + "\n\n".join(parts) + '\n"""'
+
+    def _usage(self) -> Iterator[str]:
+        """Yield how the file is used."""
+        data = _names([step.name for step in self.frame.inputs])
+        yield f"{INDENT}model = build_model()"
+        yield f"{INDENT}load_weights(model)"
+        yield f"{INDENT}outputs = model({data})"
+        if self.optimizer is not None:
+            steps = ", total_steps=100_000" if self.training.scheduled else ""
+            given = targets(self.frame)
+            labels = f", {_names(given)}" if given else ""
+            yield ""
+            yield f"{INDENT}model.compile(optimizer=make_optimizer(model{steps}))"
+            yield f"{INDENT}model.fit({data}{labels}, batch_size=128)"
+
+    def _data_words(self) -> Iterator[str]:
+        """Yield the shape of all data."""
+        for step in self.frame.inputs:
+            assert isinstance(step.layer.spec, DataSpec)
+            shape = self.frame.shapes[step.layer.spec.data_index]
+            order = " (row, column, channel)" if len(shape) == 3 else ""
+            yield f"{step.name}: {_tuple(('cases', *shape))}{order}"
+        classes = {self.frame.data[name] for name in self.frame.network.labels if name in self.frame.data}
+        wanted = targets(self.frame)
+        for output in self.frame.targets:
+            operand = output.operand
+            if operand.source in wanted:
+                what = ", class numbers" if operand.source in classes else ""
+                yield f"{operand.source}: {_tuple(('cases', *(operand.shape)))}{what}"
+
+
+PASSES = (
+    "In cuda-convnet2 the layers on fewer devices took each minibatch in parts, and were updated after each; "
+    "here every minibatch makes one update."
+)
+
+
+def _names(names: Sequence[str]) -> str:
+    """Return how values of these names are given to a model."""
+    return names[0] if len(names) == 1 else _dictionary({name: name for name in names})
+
+
+def _tuple(items: Sequence[object]) -> str:
+    return f"({', '.join(map(str, items))})"
 
 
 def _taken_out(expression: Expression, name: str, variable: str) -> tuple[Expression, Call]:

@@ -12,14 +12,19 @@ from convnet_cfg.export.source.frame import Step, Weight
 from convnet_cfg.export.source.keras_emit import number, read, text
 from convnet_cfg.export.source.text import Call, Expression, Items
 from convnet_cfg.language.fork_types import TransitionSpec
-from convnet_cfg.nn.windows import Span
+from convnet_cfg.nn.conv import Windowed
+from convnet_cfg.nn.windows import Span, Window
 
 
 class Made(NamedTuple):
-    """A layer applied to what it reads, and the path of each of its variables by its name in a run."""
+    """A layer applied to what it reads, the path of each variable by its name in a run, and constants.
+
+    `channels` are those that groups see, drawn at random, by the name of the constant.
+    """
 
     expression: Expression
     variables: Mapping[str, str]
+    channels: Mapping[str, tuple[int, ...]]
 
 
 class Part(NamedTuple):
@@ -46,6 +51,24 @@ class Part(NamedTuple):
         """The bias, which the first part adds."""
         return self.step.bias if self.number == 0 else None
 
+    @property
+    def window(self) -> Window:
+        """The filters of this input, of a layer that has some."""
+        window: Window = self.step.made.windows[self.number]
+        return window
+
+    @property
+    def span(self) -> Span:
+        """Where the filters lie along a side of the image."""
+        return span_of(self.step, self.number)
+
+    @property
+    def picked(self) -> Expression:
+        """What it reads, with the channels that its groups see."""
+        if self.window.connections is None:
+            return self.operand
+        return Call("TakeChannels", (channels_name(self.name),), self.operand)
+
     def options(self) -> list[str]:
         """Return the arguments that say how kernel and bias begin, and the name."""
         arguments = []
@@ -56,6 +79,17 @@ class Part(NamedTuple):
         if self.bias is not None and self.bias.first:
             arguments.append(f"bias_initializer=Constant({number(self.bias.first)})")
         return [*arguments, f"name={text(self.name)}"]
+
+
+def span_of(step: Step, number: int) -> Span:
+    """Return where the filters of an input lie along a side of the image."""
+    span: Span = step.made.span(step.made.windows[number], step.operands[number].shape[0])
+    return span
+
+
+def channels_name(layer: str) -> str:
+    """Return the name of the constant that says which channels the groups of a layer see."""
+    return f"{identifier_of(layer).upper()}_CHANNELS"
 
 
 def initial(kernel: Weight) -> str:
@@ -76,12 +110,9 @@ def _without_bias(part: Part) -> list[str]:
 
 
 def _conv(part: Part) -> Call:
-    made = part.step.made
-    window, side = made.windows[part.number], part.step.operands[part.number].shape[0]
-    span = made.span(window, side)
-    operand = part.operand
-    if window.connections is not None:
-        operand = Call("TakeChannels", (str(list(window.connections)),), operand)
+    made, window, whole = part.step.made, part.window, part.span
+    span = whole.seeing
+    operand = part.picked
     if span.mode is None:
         operand = padded(operand, span)
     geometry = [str(made.filters), str(window.size)]
@@ -93,11 +124,15 @@ def _conv(part: Part) -> Call:
         geometry.append('padding="same"')
     if part.shared is not None:
         kind = "SharedConv2D" if part.bias else "SharedFilters"
-        return Call(kind, (part.shared, *geometry[2:], *part.options()), operand)
-    if window.groups > 1:
+        made_part = Call(kind, (part.shared, *geometry[2:], *part.options()), operand)
+    elif window.groups > 1:
         kind = "GroupedConv2D" if part.bias else "GroupedFilters"
-        return Call(kind, (*geometry, *part.options()), operand)
-    return Call("layers.Conv2D", (*geometry, *_without_bias(part), *part.options()), operand)
+        made_part = Call(kind, (*geometry, *part.options()), operand)
+    else:
+        arguments = (*geometry, *_without_bias(part), *part.options())
+        made_part = Call("layers.Conv2D", arguments, operand)
+    blind = (0, whole.count - span.count)  # windows that see nothing of the image
+    return Call("layers.ZeroPadding2D", (str((blind, blind)),), made_part) if any(blind) else made_part
 
 
 def padded(operand: Expression, span: Span) -> Expression:
@@ -108,12 +143,8 @@ def padded(operand: Expression, span: Span) -> Expression:
 
 
 def _local(part: Part) -> Call:
-    made = part.step.made
-    window, side = made.windows[part.number], part.step.operands[part.number].shape[0]
-    span = made.span(window, side)
-    operand = part.operand
-    if window.connections is not None:
-        operand = Call("TakeChannels", (str(list(window.connections)),), operand)
+    made, window, span = part.step.made, part.window, part.span
+    operand = part.picked
     if span.before or span.after > 0:
         operand = padded(operand, span)
     geometry = [str(made.filters), str(window.size)]
@@ -188,8 +219,19 @@ def takes_activation(step: Step) -> bool:
     made = step.made
     if len(step.operands) != 1 or type(made) not in (nn.Conv2D, nn.Dense, nn.PixelDense):
         return False
-    plain = getattr(made, "groups", 1) == 1 and getattr(made, "shared_bias", True)
+    plain = getattr(made, "groups", 1) == 1 and not bias_behind(step)
     return plain and not step.kernels[0].shared and all(w.groups == 1 for w in getattr(made, "windows", ()))
+
+
+def bias_behind(step: Step) -> bool:
+    """Return whether the bias of a convolution is a layer of its own behind it.
+
+    So it is if there is one for each place, or if some windows see nothing of the image.
+    """
+    if not isinstance(step.made, nn.Conv2D):
+        return False
+    spans = [span_of(step, number) for number in range(len(step.operands))]
+    return not step.made.shared_bias or any(span.seeing.count < span.count for span in spans)
 
 
 def emit_weights(step: Step, activation: str | None, shared: Mapping[str, str]) -> Made:
@@ -200,7 +242,7 @@ def emit_weights(step: Step, activation: str | None, shared: Mapping[str, str]) 
     """
     made, name = step.made, step.made.name
     names = [name] if len(step.operands) == 1 else part_names(step)
-    own_bias = isinstance(made, nn.Conv2D) and not made.shared_bias
+    own_bias = bias_behind(step)
     inner = replace(step, bias=None) if own_bias else step
     parts = [
         Part(inner, index, each, activation, shared[kernel.name] if kernel.shared else None)
@@ -216,12 +258,18 @@ def emit_weights(step: Step, activation: str | None, shared: Mapping[str, str]) 
     if own_bias:
         assert step.bias is not None
         first = [f"bias_initializer=Constant({number(step.bias.first)})"] if step.bias.first else []
-        whole = Call("BiasOfEachPlace", (*first, f"name={text(f'{name}_bias')}"), whole)
+        kind = "BiasOfEachFilter" if made.shared_bias else "BiasOfEachPlace"
+        whole = Call(kind, (*first, f"name={text(f'{name}_bias')}"), whole)
     if isinstance(made, nn.DropoutDense):
         whole = Call("MaskDropout", (number(made.rate), f"name={text(f'{name}_dropout')}"), whole)
     if len(step.operands[0].shape) == 2 and isinstance(made, nn.PixelDense):
         whole = Call("layers.Flatten", (), Call("layers.Permute", ("(2, 1)",), whole))
-    return Made(whole, variables)
+    channels = {
+        channels_name(part.name): part.window.connections
+        for part in parts
+        if isinstance(made, Windowed) and part.window.connections is not None
+    }
+    return Made(whole, variables, channels)
 
 
 def identifier_of(layer: str) -> str:

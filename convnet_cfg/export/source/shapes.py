@@ -22,7 +22,7 @@ def _shape(size: int, channels: int | None) -> tuple[int, ...]:
 
 
 def _channels(network: Network) -> Iterator[tuple[int, int]]:
-    """Yield data matrices with the channels that a layer reads of a whole one; the first such layer counts."""
+    """Yield data matrices with the channels that layers read of a whole one, the first layer last."""
     specs = {layer.name: layer.spec for layer in network.layers}
     known = {name: spec.data_index for name, spec in specs.items() if isinstance(spec, DataSpec)}
     for layer in reversed(network.layers):

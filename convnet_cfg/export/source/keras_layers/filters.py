@@ -55,15 +55,32 @@ class GroupedConv2D(GroupedFilters):
 
 
 class TakeChannels(layers.Layer):
-    """The channels of these numbers, in this order."""
+    """The channels whose numbers are in a text, in that order."""
 
     def __init__(self, channels, **options):
         super().__init__(**options)
-        self.channels = channels
+        self.channels = [int(number) for number in channels.split()]
 
     def call(self, images):
         """Return the chosen channels."""
         return ops.take(images, self.channels, axis=-1)
+
+
+class BiasOfEachFilter(layers.Layer):
+    """Adds a bias that each filter has: (filters,)."""
+
+    def __init__(self, bias_initializer="zeros", **options):
+        super().__init__(**options)
+        self.bias_initializer = bias_initializer
+
+    def build(self, input_shape):
+        """Make the bias."""
+        shape = input_shape[-1:]
+        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+
+    def call(self, images):
+        """Return the images with the bias added."""
+        return images + self.bias
 
 
 class BiasOfEachPlace(layers.Layer):
