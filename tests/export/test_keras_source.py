@@ -1,6 +1,5 @@
 """Translated networks that came along: what they compute, how they read, and what is refused."""
 
-
 import pytest
 
 from benchmarks.corpus_networks import needed_bytes

@@ -63,7 +63,9 @@ def _reset(program: Program) -> Iterator[str]:
 def _first_values(program: Program) -> Iterator[str]:
     for weight in program.frame.weights:
         path = f"self.{program.parameters[weight.name].path}"
-        if not weight.first:
+        if weight.owner.matrix.function is not None:
+            yield f"# {path} began as {weight.owner.matrix.function.name} made it"
+        elif not weight.first:
             yield f"nn.init.zeros_({path})"
         elif weight.name.endswith("/bias"):
             yield f"nn.init.constant_({path}, {weight.first!r})"

@@ -86,15 +86,20 @@ def _call(function: str, more: str = "") -> Emitter:
     return lambda program, step: f"{function}({program.only(step).code}{more})"
 
 
+def rate_of(step: Step) -> str:
+    """Return the rate of dropout, of which 1 - keep leaves some digits too many."""
+    return repr(float(f"{step.made.rate:.12g}"))
+
+
 def _mask(program: Program, step: Step) -> str:
-    kind = f"MaskDropout({step.made.rate!r})"
+    kind = f"MaskDropout({rate_of(step)})"
     belongs = step.operands[0].source == step.name
     name = program.name(step, "_dropout") if belongs else step.name
     return f"{program.module(name, kind)}({program.only(step).code})"
 
 
 def _inverted_dropout(program: Program, step: Step) -> str:
-    return f"{program.module(step.name, f'nn.Dropout({step.made.rate!r})')}({program.only(step).code})"
+    return f"{program.module(step.name, f'nn.Dropout({rate_of(step)})')}({program.only(step).code})"
 
 
 LAYERS: Mapping[type[layers.Layer], Emitter] = {

@@ -104,14 +104,18 @@ def _expression(before: str, code: str, indent: str, behind: str = "") -> Iterat
         yield from _expression(f"{before}{left}", _source(code, tree.right), indent, behind)
     elif isinstance(tree, ast.BinOp):
         yield from _terms(code, indent, behind)
-    else:
+    elif isinstance(tree, ast.UnaryOp):
+        yield from _expression(f"{before}-", _source(code, tree.operand), indent, behind)
+    elif isinstance(tree, ast.Call | ast.Dict | ast.List):
         start, parts, end = _bracket(tree, code)
         yield f"{indent}{before}{start}"
         yield from _inside(parts, indent + INDENT)
         yield f"{indent}{end}{behind}"
+    else:
+        yield f"{indent}{before}{code}{behind}"
 
 
-def _bracket(tree: ast.expr, code: str) -> tuple[str, list[Part], str]:
+def _bracket(tree: ast.Call | ast.Dict | ast.List, code: str) -> tuple[str, list[Part], str]:
     """Return what stands before, between and behind the brackets of a call, a list or a dictionary."""
     if isinstance(tree, ast.Call):
         named = [Part(f"{each.arg}=", _source(code, each.value)) for each in tree.keywords]
@@ -123,7 +127,6 @@ def _bracket(tree: ast.expr, code: str) -> tuple[str, list[Part], str]:
             [Part(f"{_source(code, key)}: ", _source(code, value)) for key, value in pairs if key],
             "}",
         )
-    assert isinstance(tree, ast.List), f"no way to lay out {code}"
     return "[", _items(code, tree.elts), "]"
 
 

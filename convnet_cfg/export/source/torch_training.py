@@ -81,7 +81,7 @@ def training(program: Program, decay: str) -> Training:
 
 
 def _setting(program: Program, made: Training, owned: Owned, rule: UpdateRule, decay: str) -> Setting:
-    if (period := program.frame.network.period(owned.layer, rule)) > 1:
+    if (period := program.frame.minibatches(owned)) > 1:
         message = f"updates after every {period} minibatches have no translation to PyTorch"
         program.refuse(owned.layer, message)
     path, taken = program.parameters[owned.name].path, max(rule.weight_decay, 0.0)

@@ -14,7 +14,7 @@ from keras import layers
 from convnet_cfg import nn
 from convnet_cfg.export.source.frame import Operand, Step, Weight
 from convnet_cfg.export.source.torch_images import padded
-from convnet_cfg.export.source.torch_layers import Emitter
+from convnet_cfg.export.source.torch_layers import Emitter, rate_of
 from convnet_cfg.export.source.torch_program import Array, Parameter, Program
 from convnet_cfg.nn.windows import Span, Window
 
@@ -139,8 +139,7 @@ def _refuse_scale(program: Program, step: Step, index: int) -> None:
 
 
 def _drop_outputs(program: Program, step: Step) -> str:
-    name = program.name(step, "_dropout")
-    dropout = program.module(name, f"MaskDropout({step.made.rate!r})")
+    dropout = program.module(program.name(step, "_mask"), f"MaskDropout({rate_of(step)})")
     return f"{dropout}({_full(program, step)})"
 
 
