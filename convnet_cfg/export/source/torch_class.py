@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterator, Sequence
 from math import prod
 
 from convnet_cfg.errors import join_words
-from convnet_cfg.export.source.frame import Output
+from convnet_cfg.export.source.frame import Output, Step
 from convnet_cfg.export.source.text import INDENT
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.export.source.torch_steps import returned, within_costs
 from convnet_cfg.export.source.torch_text import assignment, docstring, returning
 from convnet_cfg.language.cost_types import CostSpec
-from convnet_cfg.language.layer_types import SoftmaxSpec
+from convnet_cfg.language.layer_types import DataSpec, SoftmaxSpec
 
 TWO = 2 * INDENT
 
@@ -93,23 +93,30 @@ def _forward(program: Program) -> Iterator[str]:
 
 
 def _forward_words(program: Program) -> str:
-    outputs = [program.read(output.operand).code for output in returned(program.frame)]
-    names = [output.name for output in returned(program.frame)]
-    what = (
-        f"{outputs[0]} of N cases" if len(outputs) == 1 else f"{join_words(names, 'and')} of N cases, by name"
-    )
-    return "\n\n".join([f"Return {what}.", *_within_costs(program)])
+    outputs = returned(program.frame)
+    what = f"{join_words([output.name for output in outputs], 'and')} of N cases, by name"
+    if len(outputs) == 1:
+        what = f"{program.read(outputs[0].operand).code} of N cases"
+    given = [f"{step.name}: {_input_shape(program, step)}." for step in program.frame.inputs]
+    return "\n\n".join([f"Return {what}.", *given, *_within_costs(program)])
+
+
+def _input_shape(program: Program, step: Step) -> str:
+    """Return the shape of the whole data matrix that a data layer reads."""
+    assert isinstance(step.layer.spec, DataSpec)
+    shape = program.frame.shapes[step.layer.spec.data_index]
+    sizes = (shape[-1], *shape[:-1])
+    return f"(N, {', '.join(map(str, sizes))})"
 
 
 def _within_costs(program: Program) -> Iterator[str]:
     """Yield what has to be said of layers that costs contain."""
     for step in program.frame.steps:
         if step.name in within_costs(program.frame):
-            function = (
-                "F.softmax({}, dim=1)" if isinstance(step.layer.spec, SoftmaxSpec) else "torch.sigmoid({})"
-            )
+            is_softmax = isinstance(step.layer.spec, SoftmaxSpec)
+            function = "F.softmax({}, dim=1)" if is_softmax else "torch.sigmoid({})"
             values = function.format(program.values[step.operands[0].source].vector)
-            yield f"The layer {step.name}, which would be {values}, is a part of `objective`."
+            yield f"The layer {step.name} is {values}; `objective` contains it."
 
 
 # -- what is minimized

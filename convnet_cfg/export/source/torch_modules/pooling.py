@@ -11,7 +11,7 @@ from torch import nn
 class GradientToAllEqual(torch.autograd.Function):
     """One value for each window of an image; every pixel that equals it gets its full gradient.
 
-    PyTorch's own maxima send it to one pixel only.
+    So it was in cuda-convnet; PyTorch's own maxima send it to one pixel only.
     """
 
     @staticmethod
@@ -35,7 +35,7 @@ class GradientToAllEqual(torch.autograd.Function):
 
 
 class MaxPool(nn.Module):
-    """Maximum of each window; every pixel that equals it gets the full gradient.
+    """Maximum of each window as nn.MaxPool2d has it, but every pixel that equals it gets the full gradient.
 
     The image has `before` rows and columns of nothing above and to the left, `behind` below and to the
     right, which the windows reach over.
