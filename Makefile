@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench corpus-report corpus-networks reference picture clean
+.PHONY: demo test lint bench corpus-report corpus-networks translations reference picture clean
 
 demo: .venv/demo
 	$(BIN)/convnet-train digits --save-path runs
@@ -25,6 +25,9 @@ corpus-report: .venv/dev
 
 corpus-networks: .venv/dev
 	$(BIN)/python -m benchmarks.corpus_networks
+
+translations: .venv/dev
+	$(BIN)/python -m benchmarks.translations
 
 reference: .venv/dev
 	$(BIN)/python -m benchmarks.reference

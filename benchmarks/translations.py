@@ -71,10 +71,8 @@ def run_child(
         *names,
     ]
     with (
-        (folder / "errors").open("w") as errors,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-        ) as process,
+        (folder / "errors").open("w") as said,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment) as process,
     ):
         assert process.stdout is not None
         left = dict(names)
@@ -82,8 +80,8 @@ def run_child(
             name = left.pop(answer["name"])
             yield Comparison(name, answer.get("errors", {}), answer.get("failed", ""))
     for name in left.values():
-        said = (folder / "errors").read_text()[-2000:] or f"the process ended with {process.returncode}"
-        yield Comparison(name, {}, said)
+        why = (folder / "errors").read_text()[-2000:] or f"the process ended with {process.returncode}"
+        yield Comparison(name, {}, why)
 
 
 # -- the corpus

@@ -92,25 +92,22 @@ class OptimizerText:
 
     def _assign(self, new: str) -> Iterator[str]:
         share = SHARES.get(self.training.decay)
-        if not self.gathers:
-            yield f"self.assign(velocity, {new})"
-            moved = "velocity"
-        else:
-            yield f"self.assign(velocity, ops.where(due, {new}, velocity))"
-            moved = "ops.where(due, velocity, 0.0)"
-        if share is None and not self.limits:
-            yield f"self.assign_add(variable, {moved})"
+        yield f"self.assign(velocity, {self._if_due(new, 'velocity')})"
+        if share is None and not self.limits and not self.gathers:
+            yield "self.assign_add(variable, velocity)"
             return
-        yield f"weight = variable + {moved}"
+        yield "weight = variable + velocity"
         if share is not None:
             of = "weight" if self.training.decay == "after-step" else "variable"
-            when = f"ops.where(due, {share}, 0.0)" if self.gathers else share
-            yield f"weight = weight - {when} * {of}"
+            yield f"weight = weight - {share} * {of}"
         if self.limits:
             yield "limit = self.limits[index]"
-            yield "self.assign(variable, limit(weight) if limit else weight)"
-        else:
-            yield "self.assign(variable, weight)"
+            yield "weight = limit(weight) if limit else weight"
+        yield f"self.assign(variable, {self._if_due('weight', 'variable')})"
+
+    def _if_due(self, new: str, old: str) -> str:
+        """Return what a variable becomes: nothing new until an update is due, where gradients are gathered."""
+        return f"ops.where(due, {new}, {old})" if self.gathers else new
 
     def maker(self) -> Iterator[str]:
         """Yield the lines of the function that makes an optimizer for a model."""

@@ -15,12 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
+from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.export.source.frame import Form, Frame, Step, make_frame
 from convnet_cfg.export.source.keras_costs import counted, objective, targets
 from convnet_cfg.export.source.keras_emit import EMITTERS, plain_activation, read, text
 from convnet_cfg.export.source.keras_optimizer import OptimizerText
 from convnet_cfg.export.source.keras_training import Training
-from convnet_cfg.export.source.keras_weights import ONE, emit_weights, identifier_of, takes_activation
+from convnet_cfg.export.source.keras_weights import (
+    ONE,
+    emit_weights,
+    identifier_of,
+    takes_activation,
+    why_refused,
+)
 from convnet_cfg.export.source.pasting import Library, import_block, names_in_order
 from convnet_cfg.export.source.text import (
     INDENT,
@@ -44,7 +51,7 @@ IMPORTS = {
     "Path": "from pathlib import Path",
     "Constant": "from keras.initializers import Constant",
 }
-LOCAL = ("model", "inputs", "outputs", "path", "weights")
+LOCAL = ("Network", "objective", "model", "inputs", "outputs", "path", "weights")
 RESERVED = frozenset({*dir(builtins), *LIBRARY.definitions, *IMPORTS, *LOCAL})
 
 
@@ -80,7 +87,16 @@ def translate(
         ConfigError: some layers or rules cannot be translated; all of them are named.
     """
     frame = make_frame(network, shapes, reserved=RESERVED, connections=connections, trained=trained)
+    if problems := list(_refused(frame)):
+        raise ConfigError(problems)
     return _Writer(frame, title, files, decay).source()
+
+
+def _refused(frame: Frame) -> Iterator[Problem]:
+    """Yield why layers cannot be translated into Keras."""
+    for step in frame.steps:
+        if message := why_refused(step):
+            yield Problem(step.layer.place, step.layer.name, message)
 
 
 class _Writer:

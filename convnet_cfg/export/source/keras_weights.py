@@ -223,6 +223,21 @@ def takes_activation(step: Step) -> bool:
     return plain and not step.kernels[0].shared and all(w.groups == 1 for w in getattr(made, "windows", ()))
 
 
+def why_refused(step: Step) -> str | None:
+    """Return why a layer cannot be translated, for what it shares; None if it can."""
+    if step.bias is not None and step.bias.shared:
+        return "its bias is that of another layer, which cannot be translated"
+    shared = [number for number, kernel in enumerate(step.kernels) if kernel.shared]
+    if any(step.kernels[number].gradient_scale != 1.0 for number in shared):
+        return "it trains a shared matrix at a rate of its own, which cannot be translated"
+    plain = type(step.made) in (nn.Dense, nn.Conv2D)
+    grouped = any(window.groups > 1 for window in getattr(step.made, "windows", ()))
+    if shared and (not plain or grouped):
+        kind = f"type={step.layer.type}" + (" with groups" if grouped else "")
+        return f"a shared matrix of {kind} cannot be translated"
+    return None
+
+
 def bias_behind(step: Step) -> bool:
     """Return whether the bias of a convolution is a layer of its own behind it.
 

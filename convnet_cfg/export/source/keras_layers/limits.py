@@ -1,5 +1,7 @@
 """What weights are held to after each update; the last axis of a kernel counts its columns."""
 
+from math import prod
+
 from keras import ops
 
 
@@ -35,7 +37,7 @@ def limit_column_spread(kernel, least, most):
     """Return the kernel, the deviations of columns from their means of a length / size in these bounds."""
     axes = tuple(range(len(kernel.shape) - 1))
     deviations = kernel - ops.mean(kernel, axis=axes, keepdims=True)
-    spread = column_lengths(deviations) / (ops.size(kernel) // kernel.shape[-1])
+    spread = column_lengths(deviations) / prod(kernel.shape[:-1])
     return scaled(kernel, spread, ops.clip(spread, least, most))
 
 
