@@ -99,6 +99,100 @@ coeff=1
 coeff=0.25
 """
 
+ODD_LAYERS = """
+[data]
+type=data
+dataIdx=0
+
+[labels]
+type=data
+dataIdx=1
+
+[apart]
+type=conv
+inputs=data
+channels=3
+filters=4
+filterSize=3
+padding=1
+sharedBiases=0
+neuron=relu
+initW=0.1
+partialSum=0
+
+[sharer]
+type=conv
+inputs=data
+channels=3
+filters=4
+filterSize=3
+padding=1
+weightSource=apart
+initW=0.1
+partialSum=0
+
+[places]
+type=local
+inputs=apart,sharer
+channels=4,4
+filters=4,4
+filterSize=3,2
+padding=0,0
+stride=2,3
+neuron=abs
+initW=0.1,0.1
+
+[both]
+type=eltmax
+inputs=apart,sharer
+
+[fc5]
+type=fc
+inputs=places,both
+outputs=10
+initW=0.1,0.1
+
+[probs]
+type=softmax
+inputs=fc5
+
+[logprob]
+type=cost.logreg
+inputs=labels,probs
+"""
+ODD_PARAMS = """
+[apart]
+epsW=0.1
+epsB=0.1
+momW=0.9
+momB=0.9
+wc=0.4
+
+[sharer]
+epsW=0.03
+epsB=0.1
+momW=0.9
+momB=0.9
+wc=0
+
+[places]
+epsW=0.1,0.2
+epsB=0.1
+momW=0.9,0.5
+momB=0.9
+wc=0,0.1
+
+[fc5]
+epsW=0.1,0.2
+epsB=0.1
+momW=0.9,0.5
+momB=0.9
+wc=0,0.1
+
+[logprob]
+coeff=2
+"""
+
 
 @pytest.fixture
 def network(tmp_path):
@@ -157,6 +251,17 @@ def test_rules_of_update_are_ours(network, tmp_path):
     cases += [case("decoupled schedule", network(schedules[0]), "decoupled-schedule")]
     cases += [case(more, network(more=more)) for more in ("wball=0.5", "decay=after-step")]
     assert_agreement(cases, tmp_path)
+
+
+@pytest.mark.slow
+def test_layers_with_several_inputs_and_shared_weights_compute_what_ours_do(tmp_path):
+    (tmp_path / "net.cfg").write_text(ODD_LAYERS)
+    (tmp_path / "net.params.cfg").write_text(ODD_PARAMS)
+    pair = read_pair(tmp_path / "net.cfg", tmp_path / "net.params.cfg", Reading("default", "v1"))
+    odd = case("odd", build_network(pair, [108, 1]))
+    assert "LocalProduct(4, 4, size=2, side=3, stride=3)" in odd.source.text
+    assert "with_gradient_scale(self.sharer.weight, " in odd.source.text
+    assert_agreement([odd], tmp_path)
 
 
 @pytest.mark.slow

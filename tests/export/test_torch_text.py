@@ -76,3 +76,7 @@ def test_docstrings_are_wrapped_but_for_what_is_indented():
     assert lines[-3:] == ["", "        code", '    """']
     assert " ".join(line.strip() for line in lines[2:-3]) == long
     assert max(map(len, lines)) <= 110
+
+
+def test_nothing_in_a_docstring_can_end_it():
+    assert docstring('a"""b\\', "") == ['"""a\'\'\'b/"""']

@@ -22,8 +22,11 @@ SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
 
 
 def docstring(text: str, indent: str) -> list[str]:
-    """Return the lines of a docstring; its paragraphs are wrapped unless they are indented."""
-    first, *others = text.split("\n\n")
+    """Return the lines of a docstring; its paragraphs are wrapped unless they are indented.
+
+    Quotes and backslashes, which names of files may have, are written as others that end nothing.
+    """
+    first, *others = text.replace("\\", "/").replace('"', "'").split("\n\n")
     wrapped = [line for part in others for line in ("", *_paragraph(part, WIDTH - len(indent)))]
     start, *rest = [*_paragraph(first, WIDTH - len(indent) - 6), *wrapped]
     if not rest:
