@@ -19,6 +19,7 @@ from convnet_cfg.export.source import keras_source, torch_source
 from convnet_cfg.export.source.frame import Frame, Output
 from convnet_cfg.export.source.torch_steps import returned
 from convnet_cfg.language import Network
+from convnet_cfg.language.fork_types import TransitionSpec
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.network import Owned
 from convnet_cfg.language.params import CostParams
@@ -39,18 +40,13 @@ def channels_first(array: np.ndarray) -> np.ndarray:
 
 
 class Language(NamedTuple):
-    """A language, its translator, what translations return, how they have images, and what runs them.
-
-    `dtype` is that in which they are compared: in float32 two values of a window may be so close that
-    rounding decides which is the largest.
-    """
+    """A language, its translator, what translations return, how they have images, and what runs them."""
 
     title: str
     translate: Callable[..., Any]
     outputs: Callable[[Frame], Sequence[Output]]
     laid_out: Callable[[np.ndarray], np.ndarray]
     child: str
-    dtype: str
 
 
 LANGUAGES = {
@@ -60,7 +56,6 @@ LANGUAGES = {
         lambda frame: frame.outputs,
         lambda array: array,
         "translation_child.py",
-        "float32",
     ),
     "torch": Language(
         "PyTorch",
@@ -68,7 +63,6 @@ LANGUAGES = {
         returned,
         channels_first,
         "translation_child_torch.py",
-        "float64",
     ),
 }
 
@@ -117,11 +111,11 @@ def make_case(
     return Case(name, network, tuple(map(tuple, shapes)), decay, source, language)
 
 
-def write_case(case: Case, folder: Path) -> str:
+def write_case(case: Case, folder: Path, dtype: str = "float32") -> str:
     """Write a translation, and its data, weights and all that it has to compute; return its name."""
     stem = module_name(case.name)
     (folder / f"{stem}.py").write_text(case.source.text)
-    np.savez(folder / f"{stem}.npz", **dict(_arrays(case)))
+    np.savez(folder / f"{stem}.npz", **dict(_arrays(case, dtype)))
     return stem
 
 
@@ -131,7 +125,7 @@ def module_name(name: str) -> str:
     return f"net_{letters[:60]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _arrays(case: Case) -> Arrays:
+def _arrays(case: Case, dtype: str) -> Arrays:
     """Yield data/NAME, weight/PATH, output/NAME, cost, gradient/PATH and stepped/PATH."""
     import keras
     import tensorflow as tf
@@ -140,19 +134,20 @@ def _arrays(case: Case) -> Arrays:
 
     keras.backend.clear_session()
     rng = np.random.default_rng(0)
-    built = build(case.network, case.shapes, functions=MadeUp(), dtype=case.language.dtype)
+    built = build(case.network, case.shapes, functions=MadeUp(), dtype=dtype)
     weights = {}
     for owned in case.network.owned():
-        weights[owned.name] = lively(owned, tuple(built.variables[owned.name].shape), rng)
+        drawn = lively(owned, tuple(built.variables[owned.name].shape), rng)
+        weights[owned.name] = drawn.astype(dtype)
         built.variables[owned.name].assign(weights[owned.name])
     yield from _named("weight", case, weights)
-    data = made_data(case, rng)
+    data = [matrix.astype(dtype) for matrix in made_data(case, rng)]
     yield from _named_data(case, data)
-    inputs = [tf.constant(data[index], case.language.dtype) for index in built.data_indices]
+    inputs = [tf.constant(data[index]) for index in built.data_indices]
     yield from _outputs(case, built, inputs)
     if not case.trains:
         return
-    make_certain(built)
+    make_certain(built, dtype)
     cost, gradients = _objective(built, inputs)
     yield "cost", cost
     yield from _named("gradient", case, gradients)
@@ -224,7 +219,7 @@ def _objective(built: Any, inputs: list[Any]) -> tuple[np.ndarray, dict[str, np.
     return mean.numpy(), dict(zip(values, gradients, strict=True))
 
 
-def make_certain(built: Any) -> None:
+def make_certain(built: Any, dtype: str) -> None:
     """Let nothing be dropped in training, and all random numbers be NOISE."""
     import tensorflow as tf
 
@@ -235,7 +230,7 @@ def make_certain(built: Any) -> None:
             layer.uniform = lambda shape: tf.fill(shape, np.float32(NOISE))
         elif isinstance(layer, nn.RandomActivation):
             uniform = layer.function not in ("nrelu", "softlif")
-            noise = np.float32(1 - NOISE if uniform else NOISE)
+            noise = np.array(1 - NOISE if uniform else NOISE, dtype)
             layer.draw_noise = lambda shape, noise=noise: tf.fill(shape, noise)
         elif isinstance(layer, nn.InvertedDropout):
             layer.rate, layer.keep = 0.0, 1.0
@@ -249,6 +244,8 @@ def lively(owned: Owned, shape: tuple[int, ...], rng: np.random.Generator) -> np
     drawn = rng.standard_normal(shape, dtype=np.float32)
     if owned.input is None:
         return 0.1 * drawn
+    if isinstance(owned.layer.spec, TransitionSpec):
+        return np.abs(drawn) / np.abs(drawn).sum(axis=0)
     places = prod(shape[:2]) if len(shape) == 6 else 1
     return drawn * np.float32(1.4 / np.sqrt(fan_in / places))
 
@@ -277,7 +274,7 @@ def updated(case: Case, owned: Owned, weight: np.ndarray, gradient: np.ndarray) 
         return weight
     kind = rule.decay or case.decay
     decay = max(rule.weight_decay, 0.0)
-    weight, gradient = weight.astype(float), gradient.astype(float)
+    gradient_given, weight, gradient = gradient, weight.astype(float), gradient.astype(float)
     velocity = np.zeros_like(weight)
     for step in range(STEPS):
         if (step + 1) % period_of(case, owned):
@@ -288,8 +285,8 @@ def updated(case: Case, owned: Owned, weight: np.ndarray, gradient: np.ndarray) 
         share = SHARES.get(kind, lambda *numbers: 0.0)(decay, rate, rule.learning_rate, rule.momentum)
         weight = weight + velocity - share * (weight + velocity if kind == "after-step" else weight)
         if limit is not None:
-            weight = np.asarray(limit(weight.astype(np.float32)), float)
-    return weight.astype(np.float32)
+            weight = np.asarray(limit(weight), float)
+    return weight.astype(gradient_given.dtype)
 
 
 SHARES: Mapping[str, Any] = {

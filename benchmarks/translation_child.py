@@ -43,6 +43,9 @@ def compare(folder, name):
     gc.collect()
     with np.load(folder / f"{name}.npz") as file:
         arrays = dict(file)
+    keras.config.set_floatx(
+        "float64" if any(each.dtype == "float64" for each in arrays.values()) else "float32"
+    )
     module = import_file(folder / f"{name}.py")
     model = module.build_model()
     weights = part(arrays, "weight")

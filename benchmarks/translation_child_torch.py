@@ -1,7 +1,7 @@
 """Runs translations to PyTorch where only that is: `python translation_child_torch.py FOLDER NAME...`.
 
 Neither TensorFlow nor convnet_cfg can be imported there. As translation_child.py it prints a line of JSON for
-each NAME.py and NAME.npz. It computes in float64.
+each NAME.py and NAME.npz.
 """
 
 import importlib.util
@@ -34,13 +34,14 @@ def compare(folder, name):
     with np.load(folder / f"{name}.npz") as file:
         arrays = dict(file)
     module = import_file(folder / f"{name}.py")
-    model = network_of(module).eval()
     weights = part(arrays, "weight")
+    model = network_of(module).eval()
+    if any(each.dtype == np.float64 for each in arrays.values()):
+        model.double()
     assert {path for path, _ in model.named_parameters()} == set(weights)
     np.savez(folder / "weights.npz", **weights)
     module.load_weights(model, folder / "weights.npz")
-    model.double()
-    data = {key: torch.from_numpy(value.copy()).double() for key, value in part(arrays, "data").items()}
+    data = {key: torch.from_numpy(value.copy()) for key, value in part(arrays, "data").items()}
     inputs = [data[key] for key in inspect.signature(model.forward).parameters]
     with torch.no_grad():
         outputs = model(*inputs)

@@ -29,6 +29,7 @@ from convnet_cfg.language import Network
 
 LIMIT = 400_000_000
 TOLERANCE = 1e-5
+PRECISE = 1e-9  # in double precision
 IN_A_PROCESS = 300_000_000  # bytes of networks that one process runs
 KINDS = ("output", "cost", "gradient", "stepped")
 HERE = Path(__file__).parent
@@ -48,10 +49,10 @@ class Comparison(NamedTuple):
         )
 
 
-def compare(cases: Sequence[Case], folder: Path) -> Iterator[Comparison]:
+def compare(cases: Sequence[Case], folder: Path, dtype: str = "float32") -> Iterator[Comparison]:
     """Yield what comes of networks, in one process in which convnet_cfg cannot be imported."""
     for child in {case.language.child for case in cases}:
-        yield from run_child({write_case(case, folder): case.name for case in cases}, folder, child)
+        yield from run_child({write_case(case, folder, dtype): case.name for case in cases}, folder, child)
 
 
 def run_child(
@@ -96,6 +97,7 @@ class Verdict(NamedTuple):
     comparison: Comparison | None
     problem: str = ""
     refused: str = ""
+    rounded: str = ""  # what differs in single precision, and not in double precision
 
 
 def structure(network: Network) -> str:
@@ -145,14 +147,23 @@ def judge(networks: Sequence[tuple[Network, list[str]]], to: str = "keras") -> I
             cases.append(case)
     with tempfile.TemporaryDirectory(prefix="convnet-translations-") as place:
         for found in compare(cases, Path(place)):
-            yield verdicts[found.name]._replace(comparison=found, problem=problem_of(found))
+            verdict = verdicts[found.name]._replace(comparison=found, problem=problem_of(found, TOLERANCE))
+            yield verdict if not verdict.problem else again(verdict, cases, Path(place))
 
 
-def problem_of(found: Comparison) -> str:
+def again(verdict: Verdict, cases: Sequence[Case], folder: Path) -> Verdict:
+    """Return what becomes of a network in double precision, where rounding cannot be what differs."""
+    (case,) = (case for case in cases if case.name == verdict.names[0])
+    (found,) = compare([case], folder, "float64")
+    problem = problem_of(found, PRECISE)
+    return verdict._replace(rounded="" if problem else verdict.problem, problem=problem)
+
+
+def problem_of(found: Comparison, tolerance: float) -> str:
     """Return what is wrong with what a translation computes."""
     if found.failed:
         return found.failed.strip().splitlines()[-1]
-    wrong = [f"{kind} {found.worst(kind):.1e}" for kind in KINDS if not found.worst(kind) <= TOLERANCE]
+    wrong = [f"{kind} {found.worst(kind):.1e}" for kind in KINDS if not found.worst(kind) <= tolerance]
     return ", ".join(wrong)
 
 
@@ -190,12 +201,13 @@ def main() -> None:
 
 PAGES = {"keras": "translations.md", "torch": "translations-to-pytorch.md"}
 COMMANDS = {"Keras": "make translations", "PyTorch": "python -m benchmarks.translations torch"}
-PRECISIONS = {"float32": "single", "float64": "double"}
 
 
 def report(verdicts: Sequence[Verdict], seconds: float, language: Language) -> str:
     """Return the page on the translations into a language."""
-    compared = [verdict for verdict in verdicts if verdict.comparison and not verdict.problem]
+    rounded = [verdict for verdict in verdicts if verdict.rounded]
+    right = [verdict for verdict in verdicts if verdict.comparison and not verdict.problem]
+    compared = [verdict for verdict in right if not verdict.rounded]
     written = [verdict for verdict in verdicts if not verdict.comparison and not verdict.refused]
     refused = [verdict for verdict in verdicts if verdict.refused]
     wrong = [verdict for verdict in verdicts if verdict.problem]
@@ -207,7 +219,7 @@ def report(verdicts: Sequence[Verdict], seconds: float, language: Language) -> s
         "(docs/compatibility.md), as `convnet translate` does, and imports the files in processes in which",
         "this package cannot be imported. Each gets weights and made-up data of three cases, and must",
         f"compute what our own network computes, to {TOLERANCE:g} of the largest value of each array in",
-        f"{PRECISIONS[language.dtype]} precision: the outputs in tests; the cost and its gradients by all",
+        "single precision: the outputs in tests; the cost and its gradients by all",
         "weights, with nothing dropped; and the weights after two",
         "steps of its optimizer, which are compared with the formulas in NumPy. Networks of more than",
         f"{LIMIT // 10**6} MB of values and weights are translated and not run. Pairs whose definitions",
@@ -219,6 +231,7 @@ def report(verdicts: Sequence[Verdict], seconds: float, language: Language) -> s
             f"| {len(group)} | {sum(len(verdict.names) for verdict in group)} | {what} |"
             for group, what in (
                 (compared, "agree"),
+                (rounded, "agree in double precision only: in single precision rounding differs by more"),
                 (written, "translated, not run"),
                 (refused, "refused, for the reasons below"),
                 (wrong, "do not agree"),
@@ -233,8 +246,8 @@ def report(verdicts: Sequence[Verdict], seconds: float, language: Language) -> s
         *(_quantiles(kind, compared) for kind in KINDS),
         "",
         *(
-            f"- `{name}`: {verdict.refused or verdict.problem}"
-            for verdict in (*refused, *wrong)
+            f"- `{name}`: {verdict.refused or verdict.problem or f'{verdict.rounded} in single precision'}"
+            for verdict in (*refused, *wrong, *rounded)
             for name in verdict.names
         ),
     ]
@@ -256,6 +269,7 @@ def line(verdict: Verdict) -> str:
         verdict.refused
         and f"refused: {verdict.refused}"
         or verdict.problem
+        or (verdict.rounded and f"agrees in double precision; {verdict.rounded}")
         or ("agrees" if found else "written")
     )
     return f"{verdict.bytes / 1e6:7.1f} MB {errors:31} {verdict.names[0]}: {what}"

@@ -28,6 +28,9 @@ NAMES = [
     and name not in LEFT_OUT
     and not any(array.startswith(("mask", "cost_")) for array in entry["arrays"])
     and "two_inputs_t" not in name
+    and not name.startswith(
+        ("accum_", "v2_accum_", "twice_", "v2_twice_")
+    )  # sums, which are not ours to write
 ]
 
 pytestmark = [pytest.mark.skipif(not NAMES, reason=MISSING), pytest.mark.slow]
@@ -77,7 +80,7 @@ def test_translations_compute_what_the_original_did(tmp_path):
         (tmp_path / f"{stem}.py").write_text(case.source.text)
         np.savez(tmp_path / f"{stem}.npz", **dict(expected(golden, case)))
         names[stem] = name
-    assert len(names) > 80
+    assert len(names) > 90
     found = list(run_child(names, tmp_path))
     assert len(found) == len(names)
     wrong = {

@@ -67,18 +67,6 @@ def test_shipped_networks_compute_the_same_where_we_cannot_be_imported(tmp_path)
 
 DECAYS = ("l2", "decoupled", "decoupled-lr", "decoupled-schedule", "decoupled-matched", "after-step", "none")
 
-
-@pytest.mark.slow
-def test_every_kind_of_decay_makes_its_own_step(tmp_path):
-    network = shipped("hinton-1987")
-    cases = [make_case(decay, network, data_shapes(network), decay) for decay in DECAYS]
-    found = list(compare(cases, tmp_path))
-    assert [each.name for each in found] == list(DECAYS)
-    for each in found:
-        assert not each.failed, each.failed
-        assert max(each.errors.values()) <= TOLERANCE, each
-
-
 LIMITED = """
 [data]
 type=data
@@ -114,7 +102,6 @@ type=fc
 inputs=fc3
 outputs=4
 initW=0.1
-weightSource=
 [probs]
 type=softmax
 inputs=fc4
@@ -155,16 +142,6 @@ coeff=0.5
 """
 
 
-@pytest.mark.slow
-def test_schedules_limits_periods_and_frozen_matrices_of_v2(tmp_path):
-    network = network_of(
-        tmp_path, LIMITED.replace("weightSource=\n", ""), LIMITS, reading=Reading(dialect="v2")
-    )
-    (each,) = compare([make_case("limits", network, data_shapes(network))], tmp_path)
-    assert not each.failed, each.failed
-    assert max(each.errors.values()) <= TOLERANCE, each
-
-
 def test_files_are_as_ruff_leaves_them(texts, tmp_path):
     assert len(texts) == len(names())
     for name, text in texts.items():
@@ -197,7 +174,7 @@ def test_layers_of_keras_are_used_where_they_mean_the_same(texts):
 
 
 def test_without_parameters_there_is_a_model_and_no_optimizer(tmp_path):
-    layers = LIMITED.replace("sumWidth=1\n", "partialSum=1\n").replace("weightSource=\n", "")
+    layers = LIMITED.replace("sumWidth=1\n", "partialSum=1\n")
     network = network_of(tmp_path, layers)
     text = translate(network, data_shapes(network), title="a", files="a.cfg", decay="cuda-convnet").text
     assert "def build_model" in text
@@ -218,7 +195,7 @@ def test_all_that_cannot_be_translated_is_named_at_once(tmp_path):
 
 
 def test_first_values_of_a_function_need_weights_of_a_run(tmp_path):
-    layers = LIMITED.replace("weightSource=\n", "initWFunc=numbers.draw(1)\n")
+    layers = LIMITED.replace("[probs]", "initWFunc=numbers.draw(1)\n[probs]", 1)
     network = network_of(tmp_path, layers, LIMITS, reading=Reading(dialect="v2"))
     given = {"title": "a", "files": "a.cfg", "decay": "cuda-convnet"}
     with pytest.raises(ConfigError, match=r"\[fc4\] its first values are made by a function of yours"):
@@ -246,20 +223,30 @@ def rates(first, second):
     return text + "[cost]\ncoeff=1\n"
 
 
+def rules(folder):
+    """Yield a network for each kind of decay, one with all that v2 adds to updates, and two that share."""
+    for decay in DECAYS:
+        network = shipped("hinton-1987")
+        yield make_case(decay, network, data_shapes(network), decay)
+    network = network_of(folder, LIMITED, LIMITS, reading=Reading(dialect="v2"))
+    yield make_case("limits", network, data_shapes(network))
+    sharing = {"fc": shared("fc", FULL), "conv": shared("conv", f"{FILTERS}\npartialSum=1")}
+    for name, layers in sharing.items():
+        network = network_of(folder, layers, rates(0.01, 0.01))
+        yield make_case(name, network, data_shapes(network))
+
+
 @pytest.mark.slow
-def test_shared_matrices_are_one_variable(tmp_path):
-    texts = {"fc": shared("fc", FULL), "conv": shared("conv", f"{FILTERS}\npartialSum=1")}
-    cases = []
-    for name, layers in texts.items():
-        network = network_of(tmp_path, layers, rates(0.01, 0.01))
-        cases.append(make_case(name, network, data_shapes(network)))
-    found = list(compare(cases, tmp_path))
-    assert [each.name for each in found] == list(texts)
-    for each in found:
+def test_decays_schedules_limits_periods_frozen_and_shared_matrices(tmp_path):
+    cases = list(rules(tmp_path))
+    found = {each.name: each for each in compare(cases, tmp_path)}
+    assert list(found) == [*DECAYS, "limits", "fc", "conv"]
+    for each in found.values():
         assert not each.failed, each.failed
-        assert "gradient/a/kernel" in each.errors
-        assert "gradient/b/kernel" not in each.errors
         assert max(each.errors.values()) <= TOLERANCE, each
+    for name in ("fc", "conv"):
+        assert "gradient/a/kernel" in found[name].errors
+        assert "gradient/b/kernel" not in found[name].errors
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from convnet_cfg.optim import DECAYS
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path for path in (ROOT / "layers").glob("*.cfg") if not path.name.endswith(".params.cfg"))
 SMALL = 50_000_000  # bytes of values and weights of a network that is run
-TOLERANCE = 1e-5  # of the largest value of each array
+TOLERANCE = 1e-9  # of the largest value of each array, in double precision
 
 LAYERS = """
 [data]
@@ -218,7 +218,7 @@ def shipped(path):
 
 
 def assert_agreement(cases, folder):
-    found = list(compare(cases, folder))
+    found = list(compare(cases, folder, "float64"))
     assert len(found) == len(cases)
     for comparison in found:
         assert not comparison.failed, comparison

@@ -154,11 +154,6 @@ class Frame:
         parts = max(self.network.replica_counts) // self.network.replicas(owned.layer)
         return max(self.network.period(owned.layer, owned.matrix.rule) // parts, 1)
 
-    def readers(self, name: str) -> int:
-        """Return how many times steps and outputs read the value of this name."""
-        operands = [operand for step in self.steps for operand in step.operands]
-        return sum(operand.source == name for operand in [*operands, *(out.operand for out in self.outputs)])
-
 
 def make_frame(
     network: Network,

@@ -106,7 +106,7 @@ class OptimizerText:
         yield f"self.assign(variable, {self._if_due('weight', 'variable')})"
 
     def _if_due(self, new: str, old: str) -> str:
-        """Return what a variable becomes: nothing new until an update is due, where gradients are gathered."""
+        """Return what a variable becomes: where gradients are gathered, nothing new until one is due."""
         return f"ops.where(due, {new}, {old})" if self.gathers else new
 
     def maker(self) -> Iterator[str]:
