@@ -1,5 +1,7 @@
 """Translated networks: what those that came along compute, how they read, and what is refused."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +166,19 @@ def test_files_have_only_what_their_network_needs(texts):
             assert text.count(f"class {defined}(") == (f"{defined}(" in text.split("def build_model")[1]), (
                 name
             )
+
+
+def test_nothing_is_defined_that_is_not_used(texts):
+    for name, text in texts.items():
+        defined = [
+            node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        ]
+        called = {"make_optimizer", "load_weights"}
+        unused = [
+            each for each in defined if each not in called and len(re.findall(rf"\b{each}\b", text)) < 2
+        ]
+        assert not unused, name
+        assert "lambda progress" not in text or "total_steps" in text, name
 
 
 def test_layers_of_keras_are_used_where_they_mean_the_same(texts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import symtable
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ class Definition(NamedTuple):
     """A class, function or constant at the top of a module: its source, and the names that it reads."""
 
     source: str
-    names: frozenset[str]
+    names: list[str]
     bases: tuple[str, ...] = ()
 
 
@@ -32,9 +33,9 @@ class Library:
             source = _with_decorators(text, node)
             if isinstance(node, ast.ClassDef):
                 bases = tuple(base.id for base in node.bases if isinstance(base, ast.Name))
-                self.definitions[node.name] = Definition(source, names_in(node), bases)
+                self.definitions[node.name] = Definition(source, names_in_order(node), bases)
             elif isinstance(node, ast.FunctionDef):
-                self.definitions[node.name] = Definition(source, names_in(node))
+                self.definitions[node.name] = Definition(source, names_in_order(node))
             elif isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._add_imports(node)
 
@@ -64,7 +65,7 @@ class Library:
         for base in definition.bases:
             self._add(base, found)
         found[name] = definition.source
-        for other in sorted(definition.names, key=definition.source.index):
+        for other in definition.names:
             self._add(other, found)
 
 
@@ -76,17 +77,24 @@ def _with_decorators(text: str, node: ast.stmt) -> str:
     return f"{decorators}{ast.get_source_segment(text, node)}"
 
 
-def names_in(tree: ast.AST) -> frozenset[str]:
-    """Return all names that a piece of code reads or binds."""
-    return frozenset(names_in_order(tree))
-
-
 def names_in_order(tree: ast.AST) -> list[str]:
-    """Return the same in the order in which they come first."""
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    return list(
-        dict.fromkeys(node.id for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset)))
-    )
+    """Return the names of the module's scope that a code reads, in its functions and classes too.
+
+    They come in the order of their first places; parameters and local variables are none of them.
+    """
+    names = _global_names(symtable.symtable(ast.unparse(tree), "code", "exec"))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in names]
+    return list(dict.fromkeys(node.id for node in sorted(nodes, key=lambda n: (n.lineno, n.col_offset))))
+
+
+def _global_names(table: symtable.SymbolTable) -> set[str]:
+    in_module = table.get_type() == "module"
+    found = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (in_module or symbol.is_global())
+    }
+    return found.union(*(_global_names(child) for child in table.get_children()))
 
 
 def import_block(code: str, imports: Mapping[str, str], standard: Sequence[str]) -> str:
@@ -94,7 +102,7 @@ def import_block(code: str, imports: Mapping[str, str], standard: Sequence[str])
 
     `imports` are the lines by the name that each binds; those of one module are joined.
     """
-    names = names_in(ast.parse(code))
+    names = set(names_in_order(ast.parse(code)))
     plain: set[str] = set()
     parts: dict[str, list[str]] = {}
     for name in names & imports.keys():
