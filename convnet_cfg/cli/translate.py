@@ -53,7 +53,14 @@ class Wanted(NamedTuple):
 @click.command(short_help="Write a network as source text that needs nothing of this program.")
 @click.argument("layers", type=click.Path())
 @click.argument("params", type=click.Path(), required=False)
-@click.option("--to", "target", type=click.Choice(list(TARGETS)), default="keras", show_default=True)
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(list(TARGETS)),
+    default="keras",
+    show_default=True,
+    help="What the file is written for.",
+)
 @click.option(
     "-o",
     "--output",

@@ -89,7 +89,7 @@ def translate(
     frame = make_frame(network, shapes, reserved=RESERVED, connections=connections, trained=trained)
     if problems := list(_refused(frame)):
         raise ConfigError(problems)
-    return _Writer(frame, title, files, decay).source()
+    return _Writer(frame, title, files, decay, trained).source()
 
 
 def _refused(frame: Frame) -> Iterator[Problem]:
@@ -102,10 +102,11 @@ def _refused(frame: Frame) -> Iterator[Problem]:
 class _Writer:
     """Puts the parts of the file together."""
 
-    def __init__(self, frame: Frame, title: str, files: str, decay: str) -> None:
+    def __init__(self, frame: Frame, title: str, files: str, decay: str, trained: bool) -> None:
         self.frame = frame
         self.title = title
         self.files = files
+        self.trained = trained
         self.paths: dict[str, str] = {}
         self.shared = {kernel.name for step in frame.steps for kernel in step.kernels if kernel.shared}
         self.kernels: dict[str, str] = {}
@@ -301,7 +302,8 @@ class _Writer:
         """Yield how the file is used."""
         data = _names([step.name for step in self.frame.inputs])
         yield f"{INDENT}model = build_model()"
-        yield f"{INDENT}load_weights(model)"
+        if self.trained:
+            yield f"{INDENT}load_weights(model)"
         yield f"{INDENT}outputs = model({data})"
         if self.optimizer is not None:
             steps = ", total_steps=100_000" if self.training.scheduled else ""
@@ -328,8 +330,8 @@ class _Writer:
 
 
 PASSES = (
-    "In cuda-convnet2 the layers on fewer devices took each minibatch in parts, and were updated after each; "
-    "here every minibatch makes one update."
+    "In cuda-convnet2 layers on fewer devices than others took each minibatch in parts, and could be updated "
+    "after each of them; here they take it as a whole."
 )
 
 
