@@ -7,15 +7,17 @@ made by the formulas of the reference, in NumPy.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from convnet_cfg.export.source.keras_source import Source, translate
+from convnet_cfg.export.source import keras_source, torch_source
+from convnet_cfg.export.source.frame import Frame, Output
+from convnet_cfg.export.source.torch_steps import returned
 from convnet_cfg.language import Network
 from convnet_cfg.language.fork_types import TransitionSpec
 from convnet_cfg.language.layer_types import DataSpec
@@ -32,6 +34,39 @@ NOISE = 0.25
 Arrays = Iterator[tuple[str, np.ndarray]]
 
 
+def channels_first(array: np.ndarray) -> np.ndarray:
+    """Return images with their channels on the second axis, not on the last; vectors as they are."""
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
+
+
+class Language(NamedTuple):
+    """A language, its translator, what translations return, how they have images, and what runs them."""
+
+    title: str
+    translate: Callable[..., Any]
+    outputs: Callable[[Frame], Sequence[Output]]
+    laid_out: Callable[[np.ndarray], np.ndarray]
+    child: str
+
+
+LANGUAGES = {
+    "keras": Language(
+        "Keras",
+        keras_source.translate,
+        lambda frame: frame.outputs,
+        lambda array: array,
+        "translation_child.py",
+    ),
+    "torch": Language(
+        "PyTorch",
+        torch_source.translate,
+        returned,
+        channels_first,
+        "translation_child_torch.py",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Case:
     """A network with its translation for data of these shapes, and the kind of its decay."""
@@ -40,7 +75,8 @@ class Case:
     network: Network
     shapes: tuple[tuple[int, ...], ...]
     decay: str
-    source: Source
+    source: Any
+    language: Language
 
     @property
     def trains(self) -> bool:
@@ -58,10 +94,12 @@ def make_case(
     network: Network,
     shapes: Sequence[tuple[int, ...]],
     decay: str = "cuda-convnet",
+    to: str = "keras",
     connections: Connections | None = None,
 ) -> Case:
     """Translate a network."""
-    source = translate(
+    language = LANGUAGES[to]
+    source = language.translate(
         network,
         shapes,
         title=name,
@@ -70,7 +108,7 @@ def make_case(
         connections=connections,
         trained=True,
     )
-    return Case(name, network, tuple(map(tuple, shapes)), decay, source)
+    return Case(name, network, tuple(map(tuple, shapes)), decay, source, language)
 
 
 def write_case(case: Case, folder: Path, dtype: str = "float32") -> str:
@@ -97,13 +135,12 @@ def _arrays(case: Case, dtype: str) -> Arrays:
     keras.backend.clear_session()
     rng = np.random.default_rng(0)
     built = build(case.network, case.shapes, functions=MadeUp(), dtype=dtype)
-    paths = case.source.paths
     weights = {}
     for owned in case.network.owned():
         drawn = lively(owned, tuple(built.variables[owned.name].shape), rng)
         weights[owned.name] = drawn.astype(dtype)
         built.variables[owned.name].assign(weights[owned.name])
-        yield f"weight/{paths[owned.name]}", weights[owned.name]
+    yield from _named("weight", case, weights)
     data = [matrix.astype(dtype) for matrix in made_data(case, rng)]
     yield from _named_data(case, data)
     inputs = [tf.constant(data[index]) for index in built.data_indices]
@@ -113,11 +150,18 @@ def _arrays(case: Case, dtype: str) -> Arrays:
     make_certain(built, dtype)
     cost, gradients = _objective(built, inputs)
     yield "cost", cost
-    for name, gradient in gradients.items():
-        yield f"gradient/{paths[name]}", gradient
-    for owned in case.network.owned():
-        stepped = updated(case, owned, weights[owned.name], gradients[owned.name])
-        yield f"stepped/{paths[owned.name]}", stepped
+    yield from _named("gradient", case, gradients)
+    stepped = {
+        owned.name: updated(case, owned, weights[owned.name], gradients[owned.name])
+        for owned in case.network.owned()
+    }
+    yield from _named("stepped", case, stepped)
+
+
+def _named(kind: str, case: Case, arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """Yield arrays of all variables under the names that these have in the translation."""
+    for path, array in case.source.arrays(arrays).items():
+        yield f"{kind}/{path}", array
 
 
 def _named_data(case: Case, data: Sequence[np.ndarray]) -> Arrays:
@@ -129,7 +173,7 @@ def _named_data(case: Case, data: Sequence[np.ndarray]) -> Arrays:
             part = data[layer.spec.data_index]
             if layer.name not in names and layer.output.size < part[0].size:
                 part = original_order(part)[:, layer.spec.first :][:, : layer.output.size]
-            yield f"data/{frame.data[layer.name]}", part
+            yield f"data/{frame.data[layer.name]}", case.language.laid_out(part)
 
 
 def original_order(images: np.ndarray) -> np.ndarray:
@@ -149,8 +193,9 @@ def _outputs(case: Case, built: Any, inputs: list[Any]) -> Arrays:
     names = {step.name: step.layer.name for step in frame.steps}  # the last of one name counts
     for output in frame.outputs[len(named) :]:
         tensors[output.name] = built.values[names[output.name]].tensor
-    for name, value in keras.Model(built.model.inputs, tensors)(inputs, training=False).items():
-        yield f"output/{name}", value.numpy()
+    found = keras.Model(built.model.inputs, tensors)(inputs, training=False)
+    for output in case.language.outputs(frame):
+        yield f"output/{output.name}", case.language.laid_out(found[output.name].numpy())
 
 
 def _is_data(case: Case, output: str) -> bool:

@@ -1,7 +1,8 @@
-"""Translates every network of the corpus into Keras, and compares what the files compute with what we do.
+"""Translates every network of the corpus, and compares what the files compute with what we do.
 
-`make translations` writes docs/translations.md. The files are imported in processes in which convnet_cfg is
-not importable. Networks of more than LIMIT bytes of values and weights are translated, but not run.
+`make translations` writes docs/translations.md, about Keras; with the argument torch, about PyTorch. The
+files are imported where convnet_cfg is not importable. Networks of more than LIMIT bytes of values and
+weights are translated, but not run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from benchmarks.corpus import ROOT, folder, pairs
 from benchmarks.corpus_comparison import read
 from benchmarks.corpus_networks import needed_bytes
-from benchmarks.translation_cases import Case, make_case, write_case
+from benchmarks.translation_cases import LANGUAGES, Case, Language, make_case, write_case
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.shapes import data_shapes
 from convnet_cfg.language import Network
@@ -31,7 +32,7 @@ TOLERANCE = 1e-5
 PRECISE = 1e-9  # in double precision
 IN_A_PROCESS = 300_000_000  # bytes of networks that one process runs
 KINDS = ("output", "cost", "gradient", "stepped")
-CHILD = Path(__file__).with_name("translation_child.py")
+HERE = Path(__file__).parent
 
 
 class Comparison(NamedTuple):
@@ -50,10 +51,13 @@ class Comparison(NamedTuple):
 
 def compare(cases: Sequence[Case], folder: Path, dtype: str = "float32") -> Iterator[Comparison]:
     """Yield what comes of networks, in one process in which convnet_cfg cannot be imported."""
-    yield from run_child({write_case(case, folder, dtype): case.name for case in cases}, folder)
+    for child in {case.language.child for case in cases}:
+        yield from run_child({write_case(case, folder, dtype): case.name for case in cases}, folder, child)
 
 
-def run_child(names: Mapping[str, str], folder: Path) -> Iterator[Comparison]:
+def run_child(
+    names: Mapping[str, str], folder: Path, child: str = LANGUAGES["keras"].child
+) -> Iterator[Comparison]:
     """Yield what comes of the translations in a folder; `names` are those of the networks by file."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
@@ -63,7 +67,7 @@ def run_child(names: Mapping[str, str], folder: Path) -> Iterator[Comparison]:
         "error",
         "-W",
         "ignore:__array__:DeprecationWarning",
-        str(CHILD),
+        str(HERE / child),
         str(folder),
         *names,
     ]
@@ -126,13 +130,13 @@ def distinct(corpus: Path) -> list[tuple[Network, list[str]]]:
     return sorted(found.values(), key=lambda each: needed_bytes(each[0]))
 
 
-def judge(networks: Sequence[tuple[Network, list[str]]]) -> Iterator[Verdict]:
+def judge(networks: Sequence[tuple[Network, list[str]]], to: str = "keras") -> Iterator[Verdict]:
     """Yield what becomes of some networks, all in one process but for those that are too large."""
     cases, verdicts = [], {}
     for network, names in networks:
         needed = needed_bytes(network)
         try:
-            case = make_case(names[0], network, data_shapes(network))
+            case = make_case(names[0], network, data_shapes(network), to=to)
         except ConfigError as error:
             yield Verdict(names, needed, 0, None, refused=error.problems[0].message)
             continue
@@ -182,19 +186,25 @@ def main() -> None:
     """Translate every network; exit status 1 if a translation is not right."""
     start = time.perf_counter()
     networks = distinct(folder())
-    limit = int(sys.argv[1]) * 10**6 if len(sys.argv) > 1 else None
+    to = next((each for each in sys.argv[1:] if each in LANGUAGES), "keras")
+    limit = next((int(each) * 10**6 for each in sys.argv[1:] if each not in LANGUAGES), None)
     verdicts = []
     for group in groups([each for each in networks if limit is None or needed_bytes(each[0]) <= limit]):
-        for verdict in judge(group):
+        for verdict in judge(group, to):
             verdicts.append(verdict)
             print(line(verdict), flush=True)
     if limit is None:
-        (ROOT / "docs" / "translations.md").write_text(report(verdicts, time.perf_counter() - start))
+        page = ROOT / "docs" / PAGES[to]
+        page.write_text(report(verdicts, time.perf_counter() - start, LANGUAGES[to]))
     sys.exit(any(verdict.problem for verdict in verdicts))
 
 
-def report(verdicts: Sequence[Verdict], seconds: float) -> str:
-    """Return docs/translations.md."""
+PAGES = {"keras": "translations.md", "torch": "translations-to-pytorch.md"}
+COMMANDS = {"Keras": "make translations", "PyTorch": "python -m benchmarks.translations torch"}
+
+
+def report(verdicts: Sequence[Verdict], seconds: float, language: Language) -> str:
+    """Return the page on the translations into a language."""
     rounded = [verdict for verdict in verdicts if verdict.rounded]
     right = [verdict for verdict in verdicts if verdict.comparison and not verdict.problem]
     compared = [verdict for verdict in right if not verdict.rounded]
@@ -203,13 +213,14 @@ def report(verdicts: Sequence[Verdict], seconds: float) -> str:
     wrong = [verdict for verdict in verdicts if verdict.problem]
     sizes = sorted(verdict.lines for verdict in verdicts if verdict.lines)
     lines = [
-        "# The networks of the corpus, translated into Keras",
+        f"# The networks of the corpus, translated into {language.title}",
         "",
-        "`make translations` translates the network of every accepted pair (docs/compatibility.md), as",
-        "`convnet translate` does, and imports the files in processes in which this package cannot be",
-        "imported. Each gets weights and made-up data of three cases, and must compute what our own network",
-        f"computes, to {TOLERANCE:g} of the largest value of each array in single precision: the outputs in",
-        "tests; the cost and its gradients by all weights, with nothing dropped; and the weights after two",
+        f"`{COMMANDS[language.title]}` translates the network of every accepted pair",
+        "(docs/compatibility.md), as `convnet translate` does, and imports the files in processes in which",
+        "this package cannot be imported. Each gets weights and made-up data of three cases, and must",
+        f"compute what our own network computes, to {TOLERANCE:g} of the largest value of each array in",
+        "single precision: the outputs in tests; the cost and its gradients by all",
+        "weights, with nothing dropped; and the weights after two",
         "steps of its optimizer, which are compared with the formulas in NumPy. Networks of more than",
         f"{LIMIT // 10**6} MB of values and weights are translated and not run. Pairs whose definitions",
         "differ in names and in first values only are one network.",

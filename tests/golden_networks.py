@@ -1,6 +1,7 @@
 """Networks from the cfg files of the golden cases."""
 
 import configparser
+from functools import cached_property
 
 import keras
 import tensorflow as tf
@@ -44,8 +45,12 @@ class GoldenNetwork:
         dims = [len(self.arrays[f"in_{name}"]) for name in names]
         self.network = load_network(*files, data_dims=dims, reading=self.reading())
         self.data = [self.input_of(name, images) for name in names]
-        shapes = [array.shape[1:] for array in self.data]
-        self.built = build(self.network, shapes, connections=self.connections())
+        self.shapes = [array.shape[1:] for array in self.data]
+
+    @cached_property
+    def built(self):
+        """The Keras model."""
+        return build(self.network, self.shapes, connections=self.connections())
 
     def reading(self):
         """Return how files of the case's program are read; few of them show which it is."""

@@ -34,7 +34,10 @@ class Target(NamedTuple):
     suffix: str
 
 
-TARGETS = {"keras": Target("convnet_cfg.export.source.keras_source:translate", "Keras", ".py")}
+TARGETS = {
+    "keras": Target("convnet_cfg.export.source.keras_source:translate", "Keras", ".py"),
+    "torch": Target("convnet_cfg.export.source.torch_source:translate", "PyTorch", ".py"),
+}
 
 
 class Wanted(NamedTuple):
@@ -47,7 +50,7 @@ class Wanted(NamedTuple):
     trained: Trained | None
 
 
-@click.command(short_help="Write a network as a file of Keras that needs nothing of this program.")
+@click.command(short_help="Write a network as source text that needs nothing of this program.")
 @click.argument("layers", type=click.Path())
 @click.argument("params", type=click.Path(), required=False)
 @click.option(
@@ -103,8 +106,9 @@ def translate(
 ) -> None:
     """Write the network of LAYERS and PARAMS, or the one of that name that came along, as source text.
 
-    The file has the model, the layers that Keras lacks, a table of rates, momenta and decays, an optimizer
-    that follows it, and a function that loads weights. Without PARAMS it has no table and no optimizer.
+    The file has the model, the layers that Keras or PyTorch lacks, a table of rates, momenta and decays, an
+    optimizer that follows it, and a function that loads weights. Without PARAMS it has no table and no
+    optimizer.
     """
     chosen = TARGETS[target]
     path = output or Path(f"{module_name(Path(layers).stem)}{chosen.suffix}")

@@ -148,6 +148,12 @@ class Frame:
         used = [weight for step in self.steps for weight in (*step.kernels, step.bias) if weight is not None]
         return tuple(weight for weight in used if not weight.shared)
 
+    def minibatches(self, owned: Owned) -> int:
+        """Return how many minibatches make one update of a weight, where each is taken in one part."""
+        assert owned.matrix.rule is not None
+        parts = max(self.network.replica_counts) // self.network.replicas(owned.layer)
+        return max(self.network.period(owned.layer, owned.matrix.rule) // parts, 1)
+
 
 def make_frame(
     network: Network,

@@ -127,9 +127,7 @@ class Training:
 
     def period(self, weight: Weight) -> int:
         """Return how many minibatches make one update."""
-        network, layer = self.frame.network, weight.owner.layer
-        parts = max(network.replica_counts) // network.replicas(layer)
-        return max(network.period(layer, self.rule(weight)) // parts, 1)
+        return self.frame.minibatches(weight.owner)
 
     # -- tables
 

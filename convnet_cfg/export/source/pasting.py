@@ -30,7 +30,7 @@ class Library:
 
     def _read(self, text: str) -> None:
         for node in ast.parse(text).body:
-            source = ast.get_source_segment(text, node) or ""
+            source = _with_decorators(text, node)
             if isinstance(node, ast.ClassDef):
                 bases = tuple(base.id for base in node.bases if isinstance(base, ast.Name))
                 self.definitions[node.name] = Definition(source, names_in_order(node), bases)
@@ -67,6 +67,14 @@ class Library:
         found[name] = definition.source
         for other in definition.names:
             self._add(other, found)
+
+
+def _with_decorators(text: str, node: ast.stmt) -> str:
+    """Return the source of a statement; that of a definition begins with its decorators."""
+    decorators = "".join(
+        f"@{ast.get_source_segment(text, each)}\n" for each in getattr(node, "decorator_list", ())
+    )
+    return f"{decorators}{ast.get_source_segment(text, node)}"
 
 
 def names_in_order(tree: ast.AST) -> list[str]:

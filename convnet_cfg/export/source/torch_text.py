@@ -1,0 +1,172 @@
+"""Statements of a Python program laid out in lines, as `ruff format` lays them out."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from convnet_cfg.export.source.text import INDENT, WIDTH
+
+
+class Part(NamedTuple):
+    """One of several expressions, and what stands before it: a name, a key, or an operator."""
+
+    before: str
+    code: str
+
+
+SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+ ", ast.Sub: "- ", ast.Mult: "* ", ast.Div: "/ "}
+SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
+
+
+def docstring(text: str, indent: str) -> list[str]:
+    """Return the lines of a docstring; its paragraphs are wrapped unless they are indented.
+
+    Quotes and backslashes, which names of files may have, are written as others that end nothing.
+    """
+    first, *others = text.replace("\\", "/").replace('"', "'").split("\n\n")
+    wrapped = [line for part in others for line in ("", *_paragraph(part, WIDTH - len(indent)))]
+    start, *rest = [*_paragraph(first, WIDTH - len(indent) - 6), *wrapped]
+    if not rest:
+        return [f'{indent}"""{start}"""']
+    return [f'{indent}"""{start}', *(f"{indent}{line}" if line else "" for line in rest), f'{indent}"""']
+
+
+def _paragraph(text: str, width: int) -> list[str]:
+    return text.splitlines() if text.startswith(INDENT) else textwrap.wrap(text, width)
+
+
+def assignment(name: str, code: str, indent: str, comment: str = "") -> list[str]:
+    """Return the lines of `name = code`; a long sum or product is reckoned in several statements."""
+    parts = _parts(code) if len(f"{indent}{name} = {code}") > WIDTH else None
+    if parts is None:
+        return _statement(f"{name} = ", code, indent, comment)
+    return [
+        *assignment(name, parts.first, indent),
+        *assignment(name, parts.with_first(name), indent, comment),
+    ]
+
+
+def returning(code: str, indent: str, comment: str = "", name: str = "total") -> list[str]:
+    """Return the lines of `return code`; `name` is that of the parts of a long sum or product."""
+    parts = _parts(code) if len(f"{indent}return {code}") > WIDTH else None
+    if parts is None:
+        return _statement("return ", code, indent, comment)
+    return [
+        *assignment(name, parts.first, indent),
+        *returning(parts.with_first(name), indent, comment, name),
+    ]
+
+
+class Halves(NamedTuple):
+    """A sum or product: what is reckoned first, and what stands before and behind it."""
+
+    first: str
+    before: str
+    behind: str
+
+    def with_first(self, name: str) -> str:
+        """Return the sum or product with a name for what was reckoned first."""
+        return f"{self.before}{name}{self.behind}"
+
+
+def _parts(code: str) -> Halves | None:
+    """Return the halves of a sum or product; None for anything else, or if half of it is a name."""
+    tree = ast.parse(code, mode="eval").body
+    if not isinstance(tree, ast.BinOp) or isinstance(tree.left, ast.Name):
+        return None
+    left, right, sign = _source(code, tree.left), _source(code, tree.right), SIGNS[type(tree.op)]
+    if not isinstance(tree.left, ast.Constant):
+        return Halves(left, "", f" {sign}{right}")
+    return None if isinstance(tree.right, ast.Name) else Halves(right, f"{left} {sign}", "")
+
+
+def _statement(before: str, code: str, indent: str, comment: str) -> list[str]:
+    """Return the lines of a statement: text, an expression, and a comment, above it if there is no room."""
+    behind = f"  # {comment}" if comment else ""
+    if len(indent + before + code + behind) <= WIDTH:
+        return [f"{indent}{before}{code}{behind}"]
+    above = [f"{indent}# {comment}"] if comment else []
+    return [*above, *_expression(before, code, indent)]
+
+
+def remark(text: str, indent: str) -> list[str]:
+    """Return the lines of a comment."""
+    return textwrap.wrap(text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+
+
+def _expression(before: str, code: str, indent: str, behind: str = "") -> Iterator[str]:
+    """Yield the lines of an expression with text before and behind it."""
+    tree = ast.parse(code, mode="eval").body
+    if len(indent + before + code + behind) <= WIDTH:
+        yield f"{indent}{before}{code}{behind}"
+    elif isinstance(tree, ast.BinOp) and isinstance(tree.left, ast.Name | ast.Constant):
+        left = f"{_source(code, tree.left)} {SIGNS[type(tree.op)]}"
+        yield from _expression(f"{before}{left}", _source(code, tree.right), indent, behind)
+    elif isinstance(tree, ast.BinOp):
+        yield from _terms(code, indent, behind)
+    elif isinstance(tree, ast.UnaryOp):
+        yield from _expression(f"{before}-", _source(code, tree.operand), indent, behind)
+    elif isinstance(tree, ast.Call | ast.Dict | ast.List):
+        start, parts, end = _bracket(tree, code)
+        yield f"{indent}{before}{start}"
+        yield from _inside(parts, indent + INDENT)
+        yield f"{indent}{end}{behind}"
+    else:
+        yield f"{indent}{before}{code}{behind}"
+
+
+def _bracket(tree: ast.Call | ast.Dict | ast.List, code: str) -> tuple[str, list[Part], str]:
+    """Return what stands before, between and behind the brackets of a call, a list or a dictionary."""
+    if isinstance(tree, ast.Call):
+        named = [Part(f"{each.arg}=", _source(code, each.value)) for each in tree.keywords]
+        return f"{_source(code, tree.func)}(", [*_items(code, tree.args), *named], ")"
+    if isinstance(tree, ast.Dict):
+        pairs = zip(tree.keys, tree.values, strict=True)
+        return (
+            "{",
+            [Part(f"{_source(code, key)}: ", _source(code, value)) for key, value in pairs if key],
+            "}",
+        )
+    return "[", _items(code, tree.elts), "]"
+
+
+def _source(code: str, tree: ast.expr) -> str:
+    return ast.get_source_segment(code, tree) or ""
+
+
+def _items(code: str, trees: Sequence[ast.expr]) -> list[Part]:
+    return [Part("", _source(code, tree)) for tree in trees]
+
+
+def _inside(parts: Sequence[Part], indent: str) -> Iterator[str]:
+    """Yield what stands between brackets: on one line if it fits, else one line each."""
+    together = indent + ", ".join(map("".join, parts))
+    first = ast.parse(parts[0].code, mode="eval").body
+    if len(together) <= WIDTH:
+        yield together
+    elif len(parts) == 1 and isinstance(first, ast.BinOp):
+        yield from _terms(parts[0].code, indent)
+    else:
+        for before, code in parts:
+            yield from _expression(before, code, indent, ",")
+
+
+def _terms(code: str, indent: str, behind: str = "") -> Iterator[str]:
+    """Yield a sum or product: on one line if it fits, else one line for each of its terms or factors."""
+    if len(indent + code + behind) <= WIDTH:
+        yield indent + code + behind
+        return
+    tree = ast.parse(code, mode="eval").body
+    assert isinstance(tree, ast.BinOp)
+    kinds = SUMS if isinstance(tree.op, SUMS) else PRODUCTS
+    terms: list[Part] = []
+    while isinstance(tree, ast.BinOp) and isinstance(tree.op, kinds):
+        terms.insert(0, Part(SIGNS[type(tree.op)], _source(code, tree.right)))
+        tree = tree.left
+    *others, last = [Part("", _source(code, tree)), *terms]
+    for sign, term in others:
+        yield from _expression(sign, term, indent)
+    yield from _expression(last.before, last.code, indent, behind)

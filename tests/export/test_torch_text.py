@@ -1,0 +1,82 @@
+"""Long statements of translations to PyTorch: as `ruff format` lays them out."""
+
+import pytest
+
+from convnet_cfg.export.source.torch_text import assignment, docstring, returning
+
+A, B, C = (f"self.{letter * 38}(x)" for letter in "abc")
+INDENT = "        "
+DEEPER = INDENT + "    "
+
+
+def test_a_short_assignment_has_its_comment_behind_it():
+    assert assignment("y", "f(x)", INDENT, "(N, 3)") == [f"{INDENT}y = f(x)  # (N, 3)"]
+
+
+def test_a_comment_without_room_is_above():
+    code = f"f({A}, {B})"
+    assert assignment("y", code, INDENT, "(N, 3)") == [f"{INDENT}# (N, 3)", f"{INDENT}y = {code}"]
+
+
+def test_a_long_sum_is_reckoned_in_several_statements():
+    assert assignment("y", f"{A} + {B} - {C}", INDENT, "(N, 3)") == [
+        f"{INDENT}y = {A} + {B}",
+        f"{INDENT}y = y - {C}  # (N, 3)",
+    ]
+    assert returning(f"2.0 * {A} + {B} + {C}", INDENT) == [
+        f"{INDENT}total = 2.0 * {A}",
+        f"{INDENT}total = total + {B}",
+        f"{INDENT}return total + {C}",
+    ]
+
+
+def test_of_a_long_product_with_a_number_the_other_factor_is_reckoned_first():
+    code = f"2.0 * f({A}, {B})"
+    assert assignment("y", code, INDENT) == [f"{INDENT}y = f({A}, {B})", f"{INDENT}y = 2.0 * y"]
+
+
+def test_arguments_go_on_a_line_of_their_own_and_else_on_one_each():
+    assert returning(f"f({A}, {B})", DEEPER) == [
+        f"{DEEPER}return f(",
+        f"{DEEPER}    {A}, {B}",
+        f"{DEEPER})",
+    ]
+    assert returning(f"f({A}, {B}, {C}, size=3)", INDENT) == [
+        f"{INDENT}return f(",
+        f"{INDENT}    {A},",
+        f"{INDENT}    {B},",
+        f"{INDENT}    {C},",
+        f"{INDENT}    size=3,",
+        f"{INDENT})",
+    ]
+
+
+def test_terms_of_a_sum_in_brackets_are_on_a_line_each():
+    assert returning(f"f({A} + {B} + {C})", INDENT) == [
+        f"{INDENT}return f(",
+        f"{INDENT}    {A}",
+        f"{INDENT}    + {B}",
+        f"{INDENT}    + {C}",
+        f"{INDENT})",
+    ]
+
+
+@pytest.mark.parametrize("code", [f"[{A}, {B}, {C}]", f'{{"a": {A}, "b": {B}, "c": {C}}}'])
+def test_items_are_on_a_line_each(code):
+    lines = returning(code, INDENT)
+    assert lines[0] == f"{INDENT}return {code[0]}"
+    assert lines[-1] == f"{INDENT}{code[-1]}"
+    assert len(lines) == 5
+
+
+def test_docstrings_are_wrapped_but_for_what_is_indented():
+    long = " ".join(["word"] * 30)
+    lines = docstring(f"First.\n\n{long}\n\n    code", "    ")
+    assert lines[:2] == ['    """First.', ""]
+    assert lines[-3:] == ["", "        code", '    """']
+    assert " ".join(line.strip() for line in lines[2:-3]) == long
+    assert max(map(len, lines)) <= 110
+
+
+def test_nothing_in_a_docstring_can_end_it():
+    assert docstring('a"""b\\', "") == ['"""a\'\'\'b/"""']
