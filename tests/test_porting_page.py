@@ -64,6 +64,8 @@ def test_the_commands_print_what_the_page_says(folder):
             found = printed.find(comparable(part), start)
             assert found >= 0, (command, part, done.stdout)
             start = found + len(comparable(part))
+    (middle,) = re.findall(r"```python\n(def build_model.*?)```", PAGE, re.DOTALL)
+    assert middle in (folder / "model.py").read_text()
 
 
 def test_the_log_of_the_original():
