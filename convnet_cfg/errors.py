@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import shlex
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -133,6 +134,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def shell_word(path: object) -> str:
+    """Return a path as it is typed in a command, on one line."""
+    return printable(shlex.quote(str(path)))
 
 
 def join_words(words: Sequence[str], last: str = "or") -> str:

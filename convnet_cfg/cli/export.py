@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import click
 
 from convnet_cfg.cli.quiet import silenced_stderr, start_tensorflow
 from convnet_cfg.errors import UsageError, join_words, printable
+from convnet_cfg.training.checkpoints import SUFFIX
 
 
 class Target(NamedTuple):
@@ -67,7 +69,7 @@ def export(run: Path, target: str, output: Path | None, force: bool, verbose: bo
     chosen = TARGETS[target]
     if strange := sorted(set(given) - set(chosen.options)):
         raise UsageError(f"{_flag(strange[0])} has no meaning for --to {target}")
-    path = output or Path(f"{run.resolve().name}{chosen.suffix}")
+    path = output or default_path(run, chosen)
     check_extra(target, chosen.extra)
     if chosen.into_folder:
         given["force"] = force
@@ -84,6 +86,15 @@ def export(run: Path, target: str, output: Path | None, force: bool, verbose: bo
         lines = write(load_trained(run), path, **given)
     for line in lines:
         click.echo(line)
+
+
+def default_path(run: Path, target: Target) -> Path:
+    """Return where a run is written by default, in the working directory; a checkpoint of it is named too."""
+    place = run.resolve()
+    if not place.is_file():
+        return Path(f"{place.name}{target.suffix}")
+    checkpoint = "" if target.into_folder else f"-{place.name.removesuffix(SUFFIX)}"
+    return Path(f"{place.parent.name}{checkpoint}{target.suffix}")
 
 
 def check_extra(target: str, extra: str | None) -> None:
@@ -103,9 +114,9 @@ def check_place(path: Path, target: Target, force: bool) -> None:
     shown = printable(str(path))
     if target.must_end and path.suffix != target.suffix:
         raise UsageError(f"{shown} must end with {target.suffix}, or it will not be loaded")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise UsageError(f"there is no directory {printable(str(path.parent))}")
-    if not path.exists():
+    if not os.path.exists(path):  # nor are names that are too long
         return
     if target.marker is None and path.is_dir():
         raise UsageError(f"{shown} is a directory")

@@ -14,7 +14,7 @@ from convnet_cfg.cli.arguments import RANGE, absolute
 from convnet_cfg.cli.inspect import CONTAINERS, TITLES
 from convnet_cfg.cli.lines import batch_list
 from convnet_cfg.cli.quiet import start_tensorflow
-from convnet_cfg.errors import printable
+from convnet_cfg.errors import printable, shell_word
 from convnet_cfg.legacy import load_checkpoint
 
 if TYPE_CHECKING:
@@ -88,11 +88,12 @@ def _say_what_next(imported: Imported, given: Mapping[str, Any]) -> None:
             click.echo(f"  {printable(note)}")
     path, options = imported.path, imported.prepared.options
     data = " --data-path DIR" if needs_path(options.data_provider) and "data_path" not in given else ""
-    click.echo(f"\nThe run directory is {path}")
-    click.echo(f"  test it:            {command('convnet')} test {path}{data}")
+    run = shell_word(path)
+    click.echo(f"\nThe run directory is {printable(str(path))}")
+    click.echo(f"  test it:            {command('convnet')} test {run}{data}")
     done = imported.prepared.position.epoch
     further = f" --epochs {done + 1}" if options.epochs <= done else ""
-    click.echo(f"  train it further:   {command('convnet-train')} -f {path}{data}{further}")
+    click.echo(f"  train it further:   {command('convnet-train')} -f {run}{data}{further}")
     dims = ",".join(str(prod(shape)) for shape in imported.prepared.form.shapes)
-    files = f"{path / 'layers.cfg'} {path / 'params.cfg'}"
+    files = f"{shell_word(path / 'layers.cfg')} {shell_word(path / 'params.cfg')}"
     click.echo(f"  look at it:         {command('convnet')} check {files} --data-dims {dims}")

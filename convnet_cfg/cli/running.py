@@ -15,7 +15,7 @@ import click
 from convnet_cfg.cli.lines import ConvnetLines, NoLines, PlainLines
 from convnet_cfg.cli.quiet import start_tensorflow
 from convnet_cfg.cli.signals import stopping
-from convnet_cfg.errors import UsageError
+from convnet_cfg.errors import UsageError, printable, shell_word
 from convnet_cfg.training.record import record_final_test
 from convnet_cfg.training.setup import Prepared, PreparedAgain, begin, go_on, reopen
 
@@ -99,7 +99,8 @@ def train_until_stopped(session: Session, again: Sequence[str]) -> Result:
             result = session.train()
         except Interrupted as interrupted:
             further = " ".join([command(again[0]), *again[1:]])
-            stopped = Interrupted(f"{interrupted}; go on with: {further} -f {session.run_directory.path}")
+            run = shell_word(session.run_directory.path)
+            stopped = Interrupted(f"{interrupted}; go on with: {further} -f {run}")
             stopped.exit_code = received.exit_code
             raise stopped from None
     record_final_test(session.run_directory, result, session.options)
@@ -151,11 +152,12 @@ def command(name: str) -> str:
 
 def say_what_next(path: Path, epochs: int) -> None:
     """Say where everything of a run is, of which so many epochs are done, and what can be done with it."""
-    click.echo(f"\nThe run directory is {path}")
+    click.echo(f"\nThe run directory is {printable(str(path))}")
     further = epochs + max(1, epochs // 4)
-    click.echo(f"  test it again:      {command('convnet')} test {path}")
-    click.echo(f"  train it further:   {command('convnet-train')} -f {path} --epochs {further}")
-    click.echo(f"  change its rates:   edit {path / 'params.cfg'}, then train it further")
+    run = shell_word(path)
+    click.echo(f"  test it again:      {command('convnet')} test {run}")
+    click.echo(f"  train it further:   {command('convnet-train')} -f {run} --epochs {further}")
+    click.echo(f"  change its rates:   edit {shell_word(path / 'params.cfg')}, then train it further")
 
 
 def check_gradients(prepared: Prepared, verbose: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import shutil
@@ -61,12 +62,15 @@ def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to write in, which takes its name, and the place of a folder there, at the end.
+def whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Give an empty folder to write in, which takes its name at the end, and with `replace` a folder's place.
+
+    A link stays, and what it points to is made or replaced. Files are never replaced.
 
     Raises:
         OSError: it cannot be made; what was there before still is, and nothing else.
     """
+    path = path.resolve()
     temporary, old = (
         path.with_name(f"{TEMPORARY}-{path.name}"),
         path.with_name(f"{TEMPORARY}-old-{path.name}"),
@@ -81,6 +85,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 _sync(Path(folder) / name)
             _sync(Path(folder))
         if path.exists():
+            _check_replaceable(path, replace)
             os.replace(path, old)
         os.replace(temporary, path)
         _sync(path.parent)
@@ -92,6 +97,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_replaceable(path: Path, replace: bool) -> None:
+    error = errno.ENOTDIR if not path.is_dir() else None if replace else errno.EEXIST
+    if error is not None:
+        raise OSError(error, os.strerror(error))
 
 
 def _sync(path: Path) -> None:

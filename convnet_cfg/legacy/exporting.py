@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convnet_cfg.data.writing import whole_folder
-from convnet_cfg.errors import CheckpointError, UsageError, printable
+from convnet_cfg.errors import CheckpointError, UsageError, printable, shell_word
 from convnet_cfg.language.dialect import DeviceList
 from convnet_cfg.language.layout import Layout, bias_layout, kernel_layout
 from convnet_cfg.language.network import Layer as NetworkLayer
@@ -48,7 +49,7 @@ def export(trained: Trained, path: Path, *, force: bool = False, version: str | 
         UsageError: the program has no such network, or the file cannot be there, or is without `force`.
         CheckpointError: it cannot be written; nothing is left of it then.
     """
-    is_file = path.is_file() or (FILE_NAME.fullmatch(path.name) and not path.is_dir())
+    is_file = os.path.isfile(path) or (FILE_NAME.fullmatch(path.name) and not os.path.isdir(path))
     file = path if is_file else path / f"{trained.position.epoch}.{trained.position.batch}"
     _check_place(file, force)
     kept = read_kept(trained.run.path)
@@ -58,28 +59,31 @@ def export(trained: Trained, path: Path, *, force: bool = False, version: str | 
     option = "--load-file=" if program == "v2" else "-f "
     return [
         f"wrote {printable(str(file))}, a checkpoint of {LANGUAGES[program].title}",
-        f"to go on there: python convnet.py {option}{printable(str(_loadable(file)))}",
+        f"to go on there: python convnet.py {option}{shell_word(_loadable(file))}",
         *(f"note: {note}" for note in made.notes),
     ]
 
 
 def _check_place(file: Path, force: bool) -> None:
     """Raise UsageError if the file cannot be there, or must not be: at most one folder is made for it."""
-    if file.is_dir():
+    if os.path.isdir(file):
         raise UsageError(f"{printable(str(file))} is a directory")
-    if file.exists() and not force:
+    if os.path.lexists(file) and not force:
         raise UsageError(f"{printable(str(file))} is there already: give --force to overwrite it")
-    if not file.parent.is_dir() and not file.parent.parent.is_dir():
-        raise UsageError(f"there is no directory {printable(str(file.parent.parent))}")
+    folder = file.parent
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"{printable(str(folder))} is no directory")
+    if not os.path.isdir(folder) and not os.path.isdir(folder.parent):
+        raise UsageError(f"there is no directory {printable(str(folder.parent))}")
 
 
 def _write(file: Path, checkpoint: Checkpoint) -> None:
     """Write the file, and its folder if there is none: whole or not at all."""
-    if file.parent.is_dir():
+    if os.path.isdir(file.parent):
         write_checkpoint(file, checkpoint)
         return
     try:
-        with whole_folder(file.parent) as folder:
+        with whole_folder(file.parent, replace=False) as folder:
             write_checkpoint(folder / file.name, checkpoint)
     except OSError as error:
         raise CheckpointError(f"cannot make {file.parent}: {error.strerror or error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ class PreparedImport(NamedTuple):
 
     checkpoint: Checkpoint
     target: Path
+    replace: bool
     files: tuple[bytes, bytes]
     network: Network
     form: DataForm
@@ -91,7 +93,7 @@ def prepare_import(
         DataError: the given data are missing or damaged.
     """
     given = given or {}
-    _check_target(target, force)
+    _check_target(target, force, checkpoint.path)
     if checkpoint.epoch < 1 or checkpoint.batch < 0:
         raise CheckpointError(
             f"{checkpoint.path}: there is no batch {checkpoint.batch} of epoch {checkpoint.epoch}"
@@ -118,7 +120,7 @@ def prepare_import(
         ),
     )
     connections = connections_of(checkpoint, network)
-    return PreparedImport(checkpoint, target, files, network, form, options, connections, notes)
+    return PreparedImport(checkpoint, target, force, files, network, form, options, connections, notes)
 
 
 def write_import(prepared: PreparedImport, *, command: Sequence[str] = ()) -> Imported:
@@ -139,7 +141,11 @@ def write_import(prepared: PreparedImport, *, command: Sequence[str] = ()) -> Im
     paths = target / LAYERS, None
     record = first_record(network, prepared.form, prepared.options, paths, prepared.files, command)
     record["imported"] = _origin(checkpoint, notes)
-    with explaining_failure(f"cannot write {target}"), whole_folder(target) as folder:
+    _check_target(target, prepared.replace, checkpoint.path)  # building took a while
+    with (
+        explaining_failure(f"cannot write {target}"),
+        whole_folder(target, replace=prepared.replace) as folder,
+    ):
         for name, content in zip((LAYERS, PARAMS), prepared.files, strict=True):
             (folder / name).write_bytes(content)
         state = {**_counters(prepared, built), "log_size": _write_log(folder, log)}
@@ -149,13 +155,16 @@ def write_import(prepared: PreparedImport, *, command: Sequence[str] = ()) -> Im
     return Imported(target, prepared, notes)
 
 
-def _check_target(target: Path, force: bool) -> None:
+def _check_target(target: Path, force: bool, checkpoint: Path) -> None:
     """Raise an error unless a run directory may be made there; only another one is ever replaced."""
-    if not target.exists():
+    if not os.path.exists(target):
         return
     if not force:
         raise UsageError(f"{target} is there already: give --force to replace it")
     run = RunDirectory.open(target)
+    for inside, what in ((Path.cwd(), "the current directory"), (checkpoint.resolve(), "the checkpoint")):
+        if inside.is_relative_to(target.resolve()):
+            raise UsageError(f"{target} cannot be replaced: {what} is in it")
     run.lock.take()
     run.lock.release()
 

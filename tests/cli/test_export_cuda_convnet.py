@@ -130,6 +130,9 @@ def test_places_where_nothing_can_be_written(trained, export, tmp_path):
     before = files(tmp_path)
     assert export(trained, "-o", "nets/low", code=2).output == "there is no directory nets\n"
     assert export(trained, "-o", "no/such/folder", code=2).output == "there is no directory no/such\n"
+    assert export(trained, "-o", "nets/1.3", code=2).output == "nets is no directory\n"
+    assert (tmp_path / "nets").read_text() == "no folder"
+    assert "File name too long" in export(trained, "-o", "n" * 300, code=6).output
     (tmp_path / "full" / "1.3").mkdir(parents=True)
     assert export(trained, "-o", "full", code=2).output == "full/1.3 is a directory\n"
     assert files(tmp_path) == before
@@ -173,7 +176,7 @@ def test_a_run_in_the_middle_of_a_batch(trained, export, tmp_path):
 def test_an_older_checkpoint_of_a_run(train, export, tmp_path, the_run):
     (tmp_path / "net.params.cfg").write_text(NO_DROPOUT)
     train("--test-freq=1", "--max-filesize=9")
-    export(the_run() / "1.2.safetensors", "-o", "nets")
-    checkpoint = load_checkpoint(tmp_path / "nets")
+    export(the_run() / "1.2.safetensors")
+    checkpoint = load_checkpoint(tmp_path / f"{the_run().name}.cuda-convnet")
     assert (checkpoint.epoch, checkpoint.batch) == (1, 2)
     assert [len(entries) for entries in checkpoint.histories.values()] == [2, 2]

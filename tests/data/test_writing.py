@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convnet_cfg.data.pickles import load_pickle
-from convnet_cfg.data.writing import write_pickle, write_whole
+from convnet_cfg.data.writing import whole_folder, write_pickle, write_whole
 from convnet_cfg.errors import DataError
 
 JPEG = bytes(range(256)) * 5
@@ -77,3 +77,39 @@ def test_a_file_is_not_there_before_it_is_whole(path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match=r"^cannot write .*/nowhere/file: No such file or directory$"):
         write_pickle(tmp_path / "nowhere" / "file", CONTENT)
+
+
+def write_folder(path, text, **options):
+    with whole_folder(path, **options) as folder:
+        (folder / "file").write_text(text)
+
+
+def test_a_folder_takes_the_place_of_another_only_if_it_may(tmp_path):
+    write_folder(tmp_path / "folder", "old")
+    with pytest.raises(FileExistsError):
+        write_folder(tmp_path / "folder", "new", replace=False)
+    assert (tmp_path / "folder" / "file").read_text() == "old"
+    write_folder(tmp_path / "folder", "new")
+    assert (tmp_path / "folder" / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_never_takes_the_place_of_a_file(tmp_path):
+    (tmp_path / "thesis").write_text("all of it")
+    with pytest.raises(NotADirectoryError):
+        write_folder(tmp_path / "thesis", "new")
+    assert (tmp_path / "thesis").read_text() == "all of it"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_to_a_folder_stays(tmp_path, there):
+    (tmp_path / "disk").mkdir()
+    if there:
+        write_folder(tmp_path / "disk" / "folder", "old")
+    (tmp_path / "link").symlink_to("disk/folder")
+    write_folder(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "disk" / "folder" / "file").read_text() == "new"
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert found == {"disk", "disk/folder", "disk/folder/file", "link"}

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from math import isqrt
+from pathlib import Path
 
 import numpy as np
 import old_networks
@@ -14,7 +15,7 @@ from test_samples import NAMES
 from convnet_cfg.errors import CheckpointError, UsageError
 from convnet_cfg.language import load_network
 from convnet_cfg.legacy import Array, Expression, load_checkpoint
-from convnet_cfg.legacy.importing import import_checkpoint, prepare_import
+from convnet_cfg.legacy.importing import import_checkpoint, prepare_import, write_import
 from convnet_cfg.legacy.kept import WEIGHTS, read_kept, write_kept
 from convnet_cfg.legacy.run_options import carry_options
 from convnet_cfg.training.checkpoints import read_checkpoint
@@ -315,6 +316,30 @@ def test_the_target_is_not_overwritten_by_chance(tmp_path):
     assert [path.name for path in target.iterdir()] == ["thesis.txt"]
 
 
+def test_what_is_at_work_in_a_run_stays(tmp_path, monkeypatch):
+    checkpoint, target = stored(tmp_path), tmp_path / "run"
+    import_checkpoint(checkpoint, target)
+    inside = target / "2.1"
+    inside.write_bytes(checkpoint.path.read_bytes())
+    with pytest.raises(UsageError, match="cannot be replaced: the checkpoint is in it"):
+        import_checkpoint(load_checkpoint(inside), target, force=True)
+    monkeypatch.chdir(target)
+    with pytest.raises(UsageError, match="cannot be replaced: the current directory is in it"):
+        import_checkpoint(checkpoint, Path(), force=True)
+    with pytest.raises(CheckpointError, match="File name too long"):
+        import_checkpoint(checkpoint, tmp_path / ("n" * 300))
+    assert inside.exists()
+
+
+def test_a_run_that_came_while_the_network_was_built_stays(tmp_path):
+    checkpoint, target = stored(tmp_path), tmp_path / "run"
+    prepared = prepare_import(checkpoint, target)
+    (target / "of another").mkdir(parents=True)
+    with pytest.raises(UsageError, match="is there already"):
+        write_import(prepared)
+    assert [path.name for path in target.iterdir()] == ["of another"]
+
+
 # -- options
 
 
@@ -373,7 +398,7 @@ def test_histories_that_do_not_fit_the_position_are_not_in_the_log(tmp_path):
     imported = import_checkpoint(checkpoint, tmp_path / "run")
     assert imported.notes == (
         "3 training costs: 4 batches were done by then",
-        "2 test costs: they are not one after every 2 batches",
+        "2 test costs: no telling when they were made",
         "valid_outputs: a log here has no such costs",
     )
     assert not (imported.path / "log.jsonl").exists()
