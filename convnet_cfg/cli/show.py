@@ -11,13 +11,14 @@ import numpy as np
 
 from convnet_cfg.cli.lines import batch_list
 from convnet_cfg.cli.output import print_table
+from convnet_cfg.errors import printable
 from convnet_cfg.report.history import EpochCosts, chosen, epoch_costs
-from convnet_cfg.training.checkpoints import read_checkpoint
+from convnet_cfg.training.checkpoints import VELOCITY, read_checkpoint
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
 from convnet_cfg.training.setup import locate
 
-VELOCITY = "/velocity"
+WISHES = ("conv_to_local", "unshare_weights")  # what `transform` records
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,7 +41,9 @@ def show(run: Path, most: int) -> None:
     arrays, counters = read_checkpoint(checkpoint)
     record = directory.read_record()
     options = Options.from_json(record["options"])
-    click.echo(f"run        {directory.path}")
+    click.echo(f"run        {printable(str(directory.path))}")
+    if isinstance(origin := record.get("imported"), dict):
+        click.echo(f"imported   from {printable(str(origin.get('path')))}, of {origin.get('program')}")
     click.echo(f"checkpoint {checkpoint.name}: {_standing(Position(*counters['position']))}")
     ranges = f"trained on {batch_list(options.train_range)}, tested on {batch_list(options.test_range)}"
     click.echo(f"data       {options.data_provider}: {ranges}")
@@ -48,7 +51,9 @@ def show(run: Path, most: int) -> None:
     for change in record["changes"]:
         click.echo(f"changed    at {change['at']}: {', '.join(_changes(change))}")
     click.echo()
-    _print_costs(epoch_costs(directory.path), most)
+    # Of an older checkpoint the costs up to it; a run at work may have newer ones than its checkpoint.
+    size = counters["log_size"] if run.is_file() else None
+    _print_costs(epoch_costs(directory.results(size)), most)
     _print_weights(arrays)
 
 
@@ -60,11 +65,14 @@ def _standing(position: Position) -> str:
 
 
 def _changes(change: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what was changed: options with both values, and whether the parameter file was."""
+    """Yield what was changed: options with both values, the parameter file, layers and matrices."""
     for name, (before, now) in change.get("options", {}).items():
         yield f"{name} from {before} to {now}"
     if "params" in change:
         yield "the parameter file"
+    for name in WISHES:
+        if wished := change.get(name):
+            yield f"--{name.replace('_', '-')}={','.join(map(str, wished))}"
 
 
 def _print_costs(epochs: Sequence[EpochCosts], most: int) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from types import MappingProxyType
-from typing import Any
 
 from convnet_cfg.language.cost_types import LogregSpec
 from convnet_cfg.language.network import Network
 from convnet_cfg.legacy.values import Checkpoint, Outputs
 from convnet_cfg.training.observer import costs_of
-from convnet_cfg.training.run_directory import LOG, RunDirectory
 from convnet_cfg.training.trained import Trained
 
 _NAMES = {"train": "train_outputs", "test": "test_outputs"}  # by the kinds of lines of a log
@@ -30,7 +27,9 @@ def histories_of(
     for name, entries in _earlier(kept, program, logregs):
         found[name] = entries
     imported = (kept.epoch, kept.batch) if kept is not None else (0, 0)
-    for line in _log(trained.run, trained.counters["log_size"], imported):
+    for line in trained.run.results(trained.counters["log_size"]):
+        if (line["epoch"], line["batch"]) <= imported:
+            continue
         means = Outputs(costs_of(line), line["cases"])
         found[_NAMES[line["kind"]]].append(_outputs(means, program, logregs))
     return MappingProxyType({name: tuple(entries) for name, entries in found.items()})
@@ -46,15 +45,6 @@ def _earlier(kept: Checkpoint | None, program: str, logregs: set[str]) -> Iterat
             yield name, list(entries)
         elif name in _NAMES.values():
             yield name, [_outputs(_means(entry, kept), program, logregs) for entry in entries]
-
-
-def _log(run: RunDirectory, size: int, after: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    """Yield the lines of the log from behind a batch up to the checkpoint."""
-    path = run.path / LOG
-    content = path.read_bytes()[:size] if path.exists() else b""
-    for line in map(json.loads, content.splitlines()):
-        if (line["epoch"], line["batch"]) > after:
-            yield line
 
 
 def _means(entry: Outputs, kept: Checkpoint) -> Outputs:

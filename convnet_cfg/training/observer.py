@@ -48,6 +48,25 @@ def costs_of(line: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     }
 
 
+def checked_line(line: Any) -> dict[str, Any]:
+    """Return a line of log.jsonl that has all that `to_json` writes.
+
+    Raises:
+        ValueError: it has not.
+    """
+    costs = line.get("costs") if isinstance(line, dict) else None
+    if (
+        not isinstance(costs, dict)
+        or line.get("kind") not in ("train", "test")
+        or not all(type(line.get(name)) is int for name in ("epoch", "batch", "cases"))
+        or not all(isinstance(values, list) for values in costs.values())
+        or not all(type(value) in (int, float, type(None)) for values in costs.values() for value in values)
+    ):
+        raise ValueError
+    found: dict[str, Any] = line
+    return found
+
+
 class Observer:
     """Hears nothing; overriding a method hears of that."""
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from convnet_cfg.data.writing import write_whole
 from convnet_cfg.errors import CheckpointError, join_words
 from convnet_cfg.training.checkpoints import checkpoints, explaining_failure
 from convnet_cfg.training.lock import Lock
+from convnet_cfg.training.observer import checked_line
 
 LAYERS, PARAMS, RUN, LOG, TIMES = "layers.cfg", "params.cfg", "run.json", "log.jsonl", "times.jsonl"
 KEPT = ("imported.json", "imported.safetensors")
@@ -104,6 +105,8 @@ class RunDirectory:
         for name, kind in RECORD_KINDS.items():
             if not isinstance(record.get(name), kind):
                 raise CheckpointError(f"{path} is damaged: it has no {name}")
+        if not all(map(_is_change, record["changes"])):
+            raise CheckpointError(f"{path} is damaged: its changes do not say what was changed")
         for name, keys in {LAYERS: {"sha256"}, PARAMS: {"path", "path_sha256", "sha256", "text"}}.items():
             if not keys <= set(record["files"].get(name, ())):
                 raise CheckpointError(f"{path} is damaged: it does not say all of {name}")
@@ -138,6 +141,21 @@ class RunDirectory:
         with explaining_failure(f"cannot write {path}"), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
+    def results(self, size: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the lines of log.jsonl, from the first `size` bytes of it, that have an end.
+
+        Raises:
+            CheckpointError: a line is not what `Result.to_json` made.
+        """
+        path = self.path / LOG
+        with explaining_failure(f"cannot read {path}"):
+            content = path.read_bytes()[:size] if path.exists() else b""
+        for number, text in enumerate(content.split(b"\n")[:-1], 1):
+            try:
+                yield checked_line(json.loads(text))
+            except ValueError:
+                raise CheckpointError(f"{path} is damaged: line {number} is no result of a batch") from None
+
     def log_size(self) -> int:
         """Return the bytes of log.jsonl, on the disk for good.
 
@@ -164,6 +182,16 @@ class RunDirectory:
                 raise CheckpointError(f"{path} has {there} bytes, {size} when the checkpoint was written")
             if there > size:
                 os.truncate(path, size)
+
+
+def _is_change(change: Any) -> bool:
+    """Return whether this is an entry of `changes`: when, and of each option what it was and is."""
+    if not isinstance(change, dict) or not isinstance(change.get("at"), str):
+        return False
+    options = change.get("options", {})
+    return isinstance(options, dict) and all(
+        isinstance(values, list) and len(values) == 2 for values in options.values()
+    )
 
 
 def branch_of(run: RunDirectory, layers: bytes, params: bytes, others: Sequence[str]) -> RunDirectory:

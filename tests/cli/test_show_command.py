@@ -43,6 +43,24 @@ def test_what_was_changed(convnet, trained):
     assert "changed    at 2.3: epochs from 2 to 3, test_freq from 50 to 1, the parameter file" in shown
 
 
+def test_an_older_checkpoint_has_no_later_costs(convnet, train, the_run):
+    train("--epochs=2", "--test-freq=3", "--max-filesize=9")
+    shown = convnet("show", the_run() / "1.3.safetensors").stdout
+    assert "checkpoint 1.3.safetensors: epoch 1, batch 3 done" in shown
+    assert re.search(r"^ +1 ", shown, re.MULTILINE)
+    assert not re.search(r"^ +2 ", shown, re.MULTILINE)
+
+
+def test_what_is_damaged_is_explained(convnet, trained):
+    record = json.loads((trained / "run.json").read_text())
+    log = trained / "log.jsonl"
+    log.write_text(f"[]\n{log.read_text()}")
+    assert "line 1 is no result of a batch" in convnet("show", trained, code=6).stderr
+    for change in (3, {}, {"at": "1.1", "options": {"seed": 3}}):
+        (trained / "run.json").write_text(json.dumps({**record, "changes": [change]}))
+        assert "its changes do not say what was changed" in convnet("show", trained, code=6).stderr
+
+
 def test_no_run(convnet, tmp_path):
     assert "is not a run directory" in convnet("show", tmp_path, code=6).stderr
 

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from tiny_runs import arrays, flat_options, newest, options, record, resume, start, train, write_pair
 
 from convnet_cfg.errors import CheckpointError
+from convnet_cfg.training.run_directory import RunDirectory
 from convnet_cfg.training.setup import prepare_again
 
 
@@ -123,3 +124,47 @@ def test_a_log_that_lost_lines(run):
         CheckpointError, match=r"log.jsonl has \d+ bytes, \d+ when the checkpoint was written"
     ):
         resume(run)
+
+
+RESULT = {"kind": "train", "epoch": 1, "batch": 2, "cases": 3, "costs": {"logprob": [0.5, None]}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        "\udcff",
+        *(
+            json.dumps({key: value for key, value in {**RESULT, **change}.items() if value is not None})
+            for change in (
+                {"kind": "fest"},
+                {"kind": ["train"]},
+                {"costs": None},
+                {"costs": []},
+                {"costs": {"logprob": 1}},
+                {"costs": {"logprob": ["1"]}},
+                {"cases": None},
+                {"epoch": "1"},
+                {"batch": 1.5},
+            )
+        ),
+    ],
+)
+def test_a_damaged_log(tmp_path, text):
+    lines = [json.dumps(RESULT), text, ""]
+    (tmp_path / "log.jsonl").write_bytes("\n".join(lines).encode(errors="surrogateescape"))
+    found = RunDirectory(tmp_path).results()
+    assert next(found) == RESULT
+    with pytest.raises(CheckpointError, match=r"log\.jsonl is damaged: line 2 is no result of a batch$"):
+        next(found)
+
+
+def test_a_log_is_read_up_to_a_checkpoint_or_its_last_whole_line(tmp_path):
+    """A training that is at work, or was killed, leaves a line without an end."""
+    line = json.dumps(RESULT) + "\n"
+    (tmp_path / "log.jsonl").write_text(line * 3 + line[:20])
+    run = RunDirectory(tmp_path)
+    assert list(run.results()) == [RESULT] * 3
+    assert list(run.results(2 * len(line))) == [RESULT] * 2
+    assert not list(RunDirectory(tmp_path / "empty").results())
