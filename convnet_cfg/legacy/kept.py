@@ -5,7 +5,8 @@ their exact types. `imported.safetensors`, where there is need of it, holds the 
 such as the `filter` of a blur. In place of each array of the fields `weights`, `weightsInc`, `biases` and
 `biasesInc` there is None: `weights` of a layer with two inputs is (None, None), `biases` is None. Their
 numbers are those of the run. Which matrices were one object is not said: the source indices say it. A run
-that goes on in a new directory takes both files along, unless its layers are changed on the way.
+that goes on in a new directory takes both files along, also if its layers are changed on the way: the
+original, too, kept the fields of a convolution when it made a local layer of it (section 5.4).
 
 JSON tells integers from floats, and both from truth values. A tuple is a list there; whatever JSON lacks is
 an object with one key, the kind: `values` (a mapping), `number` (nan, inf, -inf), `expression`, `parser`,

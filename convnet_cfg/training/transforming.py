@@ -34,7 +34,7 @@ from convnet_cfg.training.checkpoints import (
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
 from convnet_cfg.training.record import check_layers, read_file, record_new_files
-from convnet_cfg.training.run_directory import LAYERS, LOG, PARAMS, branch_of
+from convnet_cfg.training.run_directory import KEPT, LAYERS, LOG, PARAMS, branch_of
 from convnet_cfg.training.setup import locate, modules_of
 
 LOCAL = "local"
@@ -89,7 +89,7 @@ def transform(path: Path, wishes: Wishes) -> Transformed:
                 file.write_bytes(content)
             changed = read_network(*new, form, options)
     made, position = changed_arrays(network, changed, arrays), Position(*counters["position"])
-    branch = branch_of(run, *files, (LOG,))
+    branch = branch_of(run, *files, (LOG, *KEPT))
     with branch.lock.released_on_failure():
         write_checkpoint(checkpoint_path(branch.path, position), made, counters)
         record.update(branched_from=str(checkpoint.resolve()), final_tests=[])

@@ -85,6 +85,13 @@ def test_the_stored_network_is_as_good_as_its_own_record_says(convnet, tmp_path)
     assert f"logprob {cost:.4f}, error {error:.2%}" in convnet("test", run).stdout
 
 
+def test_a_run_is_shown_with_where_it_is_from(convnet, old, tmp_path):
+    path = old()
+    printed = convnet("import", path, "-o", tmp_path / "my run").stdout
+    assert f"  test it:            convnet test '{tmp_path}/my run' --data-path DIR\n" in printed
+    assert f"imported   from {path}, of v1\n" in convnet("show", tmp_path / "my run").stdout
+
+
 def test_the_newest_of_a_folder_goes_where_it_is_asked_for(convnet, data, old, tmp_path):
     path = old(v2=True)
     (path.parent / "1.3").write_bytes(b"older")
@@ -177,7 +184,8 @@ def test_local_layers_and_weights_of_their_own(convnet, data, old, tmp_path):
     assert f"new run    {new}\n" in printed
     assert costs(printed) == costs(before)
     assert "type=local" in (new / "layers.cfg").read_text()
-    assert not (new / "imported.json").exists()
+    assert (new / "imported.json").read_bytes() == (run / "imported.json").read_bytes()
+    assert "changed    at 2.1: --conv-to-local=conv1\n" in convnet("show", new).stdout
     printed = convnet("train", "-f", run, "--conv-to-local", "conv2,fc10", "--unshare-weights=fc10", code=2)
     assert printed.stderr.splitlines() == [
         "--conv-to-local: there is no layer 'conv2' (did you mean 'conv1'?)",

@@ -12,7 +12,9 @@ from tiny_runs import COST, INPUTS
 
 from convnet_cfg.errors import UsageError
 from convnet_cfg.legacy import load_checkpoint
+from convnet_cfg.legacy.exporting import export
 from convnet_cfg.legacy.importing import import_checkpoint
+from convnet_cfg.legacy.kept import WEIGHTS
 from convnet_cfg.training.checkpoints import read_checkpoint
 from convnet_cfg.training.setup import prepare_again, reopen
 from convnet_cfg.training.trained import load_trained
@@ -193,9 +195,16 @@ def test_a_key_that_all_layers_have_stays(tmp_path):
     assert (found / "layers.cfg").read_text() == layers.replace("type=conv", "type=local")
 
 
+def fields_of(layer):
+    """The fields of a layer in a checkpoint, of matrices the shape and the order in memory."""
+    matrices = {name: (array.data.shape, array.order) for name, array in layer.arrays.items()}
+    kept = {name: value for name, value in layer.values.items() if name not in WEIGHTS}
+    return {**kept, **matrices}
+
+
 @pytest.mark.slow
 def test_the_original_made_the_same_of_its_sample(checkpoints, tmp_path):
-    """v1-mix-tolocal is v1-mix, resumed with both options: shapes, types, sources and rules are those."""
+    """v1-mix-tolocal is v1-mix, resumed with both options: shapes, types, sources, rules, all fields."""
     (old,) = (path for path in (checkpoints / "v1-mix").iterdir() if path.is_dir())
     (new,) = (path for path in (checkpoints / "v1-mix-tolocal").iterdir() if path.is_dir())
     mix = import_checkpoint(load_checkpoint(old), tmp_path / "runs" / "mix").path
@@ -207,5 +216,9 @@ def test_the_original_made_the_same_of_its_sample(checkpoints, tmp_path):
     assert [(layer.type, layer.matrices, layer.bias) for layer in ours.built.network.layers] == [
         (layer.type, layer.matrices, layer.bias) for layer in theirs.built.network.layers
     ]
-    assert (ours.run.path / "imported.json").exists() is False
+    export(ours, tmp_path / "back")
+    back = load_checkpoint(tmp_path / "back")
+    assert [fields_of(layer) for layer in back.layers] == [
+        fields_of(layer) for layer in load_checkpoint(new).layers
+    ]
     assert json.loads((ours.run.path / "run.json").read_text())["imported"]["program"] == "v1"
