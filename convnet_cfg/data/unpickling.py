@@ -120,9 +120,15 @@ class PickledObject:
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def __setstate__(self, state: object) -> None:
-        if type(state) is not dict or not all(type(name) is str for name in state):
+        if type(state) is not dict or not all(type(name) in (str, bytes) for name in state):
             raise Refused(f"an object of {self.cls.name} without named attributes")
-        self.attributes.update(state)
+        # Python 3 writes the names as bytes if it read them as such.
+        self.attributes.update(
+            {
+                name.decode("latin-1") if isinstance(name, bytes) else name: each
+                for name, each in state.items()
+            }
+        )
 
 
 class _Name:

@@ -36,8 +36,14 @@ def log_of(checkpoint: Checkpoint, costs: Sequence[Cost]) -> Log:
     notes: list[str] = []
     batches = _counted_batches(checkpoint, _batches_done(checkpoint, train_range), notes)
     tests = _entries(checkpoint, TESTS)
-    if tests and (test_freq is None or len(tests) != len(batches) // test_freq):
-        notes.append(f"{len(tests)} test costs: they are not one after every {test_freq} batches")
+    if tests and (not batches or test_freq is None or len(tests) != len(batches) // test_freq):
+        placed = bool(batches) and test_freq is not None
+        expected = (
+            f"they are not one after every {test_freq} batches"
+            if placed
+            else "no telling when they were made"
+        )
+        notes.append(f"{len(tests)} test costs: {expected}")
         tests = ()
     others = checkpoint.histories.keys() - {TRAINING, TESTS}
     notes += [f"{name}: a log here has no such costs" for name in sorted(others)]

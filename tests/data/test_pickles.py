@@ -329,3 +329,12 @@ def test_a_zip_archive_is_compressed_with_deflate(tmp_path, refused):
         archive.writestr("data", pickle.dumps([1], 2))
     message = "is a zip archive not compressed with deflate, but method 12"
     assert refused((tmp_path / "other").read_bytes()) == message
+
+
+def test_names_of_attributes_may_be_bytes():
+    """So Python 3 writes an object that it read with encoding="bytes"."""
+    found = PickledClass("options", "Option")()
+    found.__setstate__({b"name": b"mini", "value": 3})
+    assert found.attributes == {"name": b"mini", "value": 3}
+    with pytest.raises(unpickling.Refused, match="without named attributes"):
+        found.__setstate__({3: "mini"})
