@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from convnet_cfg.data import image_shape
 from convnet_cfg.data.registry import REGISTRY
 from convnet_cfg.language import Network
 from convnet_cfg.legacy.values import Expression, Option, OptionParser, Value
@@ -106,7 +107,7 @@ _OURS = (
 _PROVIDERS = {
     "v1": ("cifar", "cifar-cropped", "dummy-cn-n"),
     "v1+dropout": ("cifar", "cifar-cropped", "dummy-cn-n"),
-    "v2": ("cifar", "image", "dummy-cn-n"),
+    "v2": ("cifar", "image", "dummy-labeled-n"),
 }
 _PROVIDER_OPTIONS = ("crop_border", "inner_size", "scalar_mean", "color_noise")
 
@@ -181,9 +182,30 @@ def _values(program: str, options: Options, network: Network, places: Places) ->
     }
     if options.multiview:
         values["logreg_name"] = next(iter(network.classes), "")
-    given = options.provider_options
+    given = dict(options.provider_options)
+    if program == "v2" and options.data_provider == "cifar":
+        given |= _as_in_v2(options, network)
     values |= {name: given[name] for name in _PROVIDER_OPTIONS if name in given}
     return values | ({"gpu": _devices(network)} if program == "v2" else {})
+
+
+def _is_plain_cifar(options: Options) -> bool:
+    """Return whether a run has whole images as the first program's `cifar` delivers them."""
+    return options.data_provider == "cifar" and not {"inner_size", "scalar_mean"} & {
+        *options.provider_options
+    }
+
+
+def _as_in_v2(options: Options, network: Network) -> dict[str, Value]:
+    """Return the options with which cuda-convnet2's `cifar` delivers the same images to test on.
+
+    Without a size it looks for one that the data do not name, without a number it adds one to each pixel
+    (spec/data.md section 4.1).
+    """
+    image = image_shape(network.data_dims[0]) if network.data_dims else None
+    given = options.provider_options.get("inner_size")
+    size: dict[str, Value] = {"inner_size": image[0]} if image is not None and not given else {}
+    return {**size, "scalar_mean": 0.0} if _is_plain_cifar(options) else size
 
 
 def _devices(network: Network) -> tuple[int, ...]:
@@ -202,6 +224,8 @@ def unsaid(program: str, options: Options) -> Iterator[str]:
     registered = provider if provider in REGISTRY else f"{provider.rpartition('-')[0]}-n"
     if registered not in _PROVIDERS[program]:
         yield f"data provider {provider!r}: the program has none of that name unless you add one"
+    if program == "v2" and _is_plain_cifar(options):
+        yield "data provider 'cifar': the program flips half of the images to train on, this run did not"
     for name, value in options.provider_options.items():
         if name not in OPTIONS[program] and name != "test_views":  # which multiview_test asks for
             yield f"{name}={value}: the program has no such option"

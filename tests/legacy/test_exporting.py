@@ -257,7 +257,28 @@ def test_v1_as_v2_has_the_fields_of_v2(run_of, checkpoints, tmp_path):
     ]
     assert notes == (
         f"{trained.run.params} is in the words of cuda-convnet: give the program one in its own",
+        "data provider 'cifar': the program flips half of the images to train on, this run did not",
     )
+
+
+def test_cifar_of_v1_is_delivered_by_v2_as_it_was(run_of, tmp_path):
+    """spec/data.md section 4.1: without a size v2 fails, and without a number it adds 1 to each pixel."""
+    trained = run_of("v1-80sec")
+    made, _ = exported(trained, tmp_path / "4.1", version="v2")
+    options = {name: made.options[name] for name in ("inner_size", "scalar_mean")}
+    assert [(option.value, option.given) for option in options.values()] == [(32, True), (0.0, True)]
+    made, notes = exported(
+        run_of("v1-80sec", provider_options={"inner_size": 0}), tmp_path / "4.1", None, "v2"
+    )
+    assert (made.options["inner_size"].value, made.options["scalar_mean"].value) == (32, -1)
+    assert len(notes) == 1
+
+
+def test_data_providers_that_v2_lacks(run_of, tmp_path):
+    """spec/data.md section 4: of the dummies it has but that with labels."""
+    for name, known in (("dummy-cn-3072", False), ("dummy-labeled-3072", True), ("cifar-cropped", False)):
+        _, notes = exported(run_of("v1-80sec", data_provider=name), tmp_path / "4.1", version="v2")
+        assert any("the program has none of that name" in note for note in notes) is not known, name
 
 
 def test_histories_of_v1_as_v2_are_sums(run_of, checkpoints, tmp_path):
