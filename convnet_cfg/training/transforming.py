@@ -92,6 +92,7 @@ def transform(path: Path, wishes: Wishes) -> Transformed:
     branch = branch_of(run, *files, (LOG, *KEPT))
     with branch.lock.released_on_failure():
         write_checkpoint(checkpoint_path(branch.path, position), made, counters)
+        branch.cut_log(counters["log_size"])
         record.update(branched_from=str(checkpoint.resolve()), final_tests=[])
         done = {"conv_to_local": list(wishes.to_local), "unshare_weights": list(wishes.unshared)}
         record_new_files(record, files, done, position)

@@ -161,6 +161,16 @@ def test_what_is_recorded(run):
     assert counters["position"] == [1, 3, None]
 
 
+def test_lines_behind_the_checkpoint_are_left_out(run):
+    before = tiny_runs.log(run)
+    with (run / "log.jsonl").open("a") as log:
+        log.write('{"kind": "train", "epoch": 2')
+    try:
+        assert tiny_runs.log(made(run, ["conv1"]).path) == before
+    finally:
+        (run / "log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in before))
+
+
 def test_training_goes_on(run):
     path = made(run, ["conv3"], ["fc10"]).path
     first = tiny_runs.arrays(path)
