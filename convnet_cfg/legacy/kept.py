@@ -37,6 +37,7 @@ from convnet_cfg.legacy.values import (
     Outputs,
     Value,
 )
+from convnet_cfg.legacy.writing import CONTAINERS, MODULES
 from convnet_cfg.training.run_directory import KEPT
 
 FORMAT = 1
@@ -188,6 +189,10 @@ _KINDS: Mapping[str, Callable[[_Reader, Any], Value]] = {
 
 
 def _checkpoint(content: Mapping[str, Any], reader: _Reader) -> Checkpoint:
+    if content["container"] not in CONTAINERS or content["program"] not in MODULES:
+        raise ValueError("no such container or program")
+    if not all(type(content[name]) is int for name in ("epoch", "batch")):
+        raise TypeError("epoch and batch must be integers")
     options = [
         Option(**{name: reader.value(value) for name, value in option.items()})  # type: ignore[arg-type]
         for option in content["options"]

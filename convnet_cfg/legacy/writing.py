@@ -15,7 +15,9 @@ from convnet_cfg.errors import CheckpointError, shorten
 from convnet_cfg.legacy.options import ATTRIBUTES
 from convnet_cfg.legacy.values import Array, Checkpoint, Expression, Layer, Option, OptionParser, Value
 
-_MODULES = {"v1": "options", "v1+dropout": "options", "v2": "python_util.options"}
+MODULES = {"v1": "options", "v1+dropout": "options", "v2": "python_util.options"}
+"""Where the option classes are, by the names of `Checkpoint.program`."""
+
 _LARGEST_ARRAY = (1 << 31) - 1  # bytes, of a string in a pickle of Python 2
 
 
@@ -59,7 +61,7 @@ class _Thawer:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self.module = _MODULES[checkpoint.program]
+        self.module = MODULES[checkpoint.program]
         self.classes: dict[str, PickledClass] = {}
         self.layers: dict[str, dict[bytes, Any]] = {layer.name: {} for layer in checkpoint.layers}
 

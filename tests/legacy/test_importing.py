@@ -224,6 +224,15 @@ def test_damaged_keepings(tmp_path, text):
         read_kept(tmp_path)
 
 
+@pytest.mark.parametrize("change", [{"container": "tar"}, {"program": "v9"}, {"epoch": "3"}, {"batch": None}])
+def test_keepings_of_no_program(tmp_path, change):
+    write_kept(tmp_path, stored(tmp_path))
+    path = tmp_path / "imported.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CheckpointError, match="imported.json is damaged"):
+        read_kept(tmp_path)
+
+
 # -- what is refused, and leaves nothing behind
 
 
