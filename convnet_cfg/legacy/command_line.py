@@ -101,7 +101,7 @@ _RESET = ("conv_to_local", "unshare_weights")
 # What training with convnet-train may have changed of an imported run; where its data are is another matter.
 _OURS = (
     *("train_batch_range", "test_batch_range", "testing_freq", "num_epochs", "minibatch_size"),
-    *("test_one", "multiview_test", "max_filesize_mb"),
+    *("test_one", "multiview_test", "max_filesize_mb", "scalar_mean", "color_noise"),
 )
 # Providers that a program had, beside those for its own tests; a part of the name stands for a number.
 _PROVIDERS = {

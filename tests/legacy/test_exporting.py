@@ -182,6 +182,14 @@ def test_what_training_changed_of_an_import_is_ours(run_of, checkpoints, tmp_pat
     assert changed == {"num_epochs": (7, True), "minibatch_size": (64, True)}
 
 
+def test_other_colours_of_an_import_are_ours(run_of, checkpoints, tmp_path):
+    kept = without_arrays(original(checkpoints, "v2-mix"))
+    options = {"inner_size": 24, "scalar_mean": 0.5}
+    made, _ = exported(run_of("v2-mix", provider_options=options), tmp_path / "3.4", kept)
+    changed = {name: option.value for name, option in made.options.items() if option != kept.options[name]}
+    assert changed == {"scalar_mean": 0.5}
+
+
 def test_an_import_with_other_rates(run_of, checkpoints, tmp_path):
     kept = without_arrays(original(checkpoints, "v1-mix"))
     _, notes = exported(run_of("v1-mix", rate_factor=0.5), tmp_path / "4.2", kept)
