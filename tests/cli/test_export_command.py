@@ -193,3 +193,19 @@ def test_nothing_is_imported_for_help_and_nothing_else_is_printed(trained, tmp_p
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 5
+
+
+def test_a_checkpoint_of_a_run_has_a_name_of_its_own(tmp_path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "1.3.safetensors").touch()
+    found = {
+        (target, path.name): str(command.default_path(path, command.TARGETS[target]))
+        for target in ("cuda-convnet", "keras")
+        for path in (tmp_path / "net", tmp_path / "net" / "1.3.safetensors")
+    }
+    assert found == {
+        ("cuda-convnet", "net"): "net.cuda-convnet",
+        ("cuda-convnet", "1.3.safetensors"): "net.cuda-convnet",  # in which it is the file 1.3
+        ("keras", "net"): "net.keras",
+        ("keras", "1.3.safetensors"): "net-1.3.keras",
+    }
