@@ -80,7 +80,8 @@ def compare_arms(recipe: Recipe, changes: Mapping[str, Any], values: Mapping[str
 def _announce(recipe: Recipe, arm: Arm, changes: Mapping[str, Any], verbose: bool) -> None:
     """Say which arm begins, and what its first run trains."""
     from convnet_cfg.cli.arguments import Pair
-    from convnet_cfg.cli.train import prepare_pair, with_recipe
+    from convnet_cfg.cli.train import prepare_pair
+    from convnet_cfg.cli.values import with_recipe
 
     click.echo(f"\n{arm.name}")
     pair = Pair(*recipe.files, recipe)

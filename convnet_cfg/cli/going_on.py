@@ -11,7 +11,7 @@ import click
 from convnet_cfg.cli.describe import describe_again
 from convnet_cfg.cli.output import say
 from convnet_cfg.cli.running import make_lines, say_what_next, test_again, train_again
-from convnet_cfg.cli.train import run_changes
+from convnet_cfg.cli.values import run_changes
 from convnet_cfg.training.record import recorded_final_test
 from convnet_cfg.training.setup import PreparedAgain, modules_of, prepare_again
 from convnet_cfg.training.transforming import Wishes, transform

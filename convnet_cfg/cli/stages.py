@@ -62,7 +62,8 @@ def _run_stage(
     recipe: Recipe, stage: Stage, run: Path | None, changes: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Trained:
     """Train to the end of a stage, in a new run or in the one that there is."""
-    from convnet_cfg.cli.train import prepare_pair, with_recipe
+    from convnet_cfg.cli.train import prepare_pair
+    from convnet_cfg.cli.values import with_recipe
 
     options = {
         "train_range": _batches(stage, recipe),
@@ -85,7 +86,7 @@ def _go_on(
 ) -> Trained:
     """Train to the end of a stage in the run that there is; options of its provider that only it has stay."""
     from convnet_cfg.cli.describe import describe_again
-    from convnet_cfg.cli.train import provider_options
+    from convnet_cfg.cli.values import provider_options
     from convnet_cfg.training.setup import prepare_again
 
     own_params = _own_params(recipe, stage, run)
@@ -141,7 +142,7 @@ def final_test(recipe: Recipe, trained: Trained, values: Mapping[str, Any]) -> R
     if not recipe.final_test.multiview and trained.result.test_batches == batches:
         return trained.result
     from convnet_cfg.cli.running import test_again
-    from convnet_cfg.cli.train import run_changes
+    from convnet_cfg.cli.values import run_changes
     from convnet_cfg.training.setup import prepare_again
 
     if values["log_format"] != "quiet":

@@ -35,7 +35,7 @@ def test(
 
     Nothing in the run directory is changed.
     """
-    from convnet_cfg.cli.train import given_values, run_changes
+    from convnet_cfg.cli.values import given_values, run_changes
     from convnet_cfg.training.setup import modules_of, prepare_again
 
     with modules_of(Path(run)):

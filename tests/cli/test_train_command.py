@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from tiny_runs import FLAT_LAYERS, FLAT_PARAMS, LAYERS, PARAMS, newest, record, write_pair
 
 from convnet_cfg.cli.arguments import OldStyleCommand, find_pair, normalized
-from convnet_cfg.cli.train import make_options, recipe_values
 from convnet_cfg.cli.train import train as train_command
+from convnet_cfg.cli.values import make_options, recipe_values
 
 # -- command lines
 
