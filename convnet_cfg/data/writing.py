@@ -42,13 +42,15 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 @contextmanager
-def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
-    """Give a path, ending with `ending`, to write a file at, which takes its name at the end.
+def whole_file(path: Path, temporary_name: str = TEMPORARY) -> Iterator[Path]:
+    """Give a path beside `path` to write a file at, which takes its name at the end.
+
+    Who shares the folder with others that write files needs a temporary name of its own.
 
     Raises:
         OSError: it cannot be written; what was there before still is, and nothing else.
     """
-    temporary = path.with_name(TEMPORARY + ending)
+    temporary = path.with_name(temporary_name)
     try:
         yield temporary
         _sync(temporary)
@@ -71,8 +73,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         path.with_name(f"{TEMPORARY}-{path.name}"),
         path.with_name(f"{TEMPORARY}-old-{path.name}"),
     )
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(temporary)
+    _remove(old)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -80,18 +82,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
             for name in names:
                 _sync(Path(folder) / name)
             _sync(Path(folder))
-        if path.exists():
+        if os.path.lexists(path):
             os.replace(path, old)
         os.replace(temporary, path)
         _sync(path.parent)
     except BaseException:
-        if old.exists() and not path.exists():
+        if os.path.lexists(old) and not os.path.lexists(path):
             os.replace(old, path)
         raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
+        _remove(temporary)
+        if os.path.lexists(path):
+            _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, or a link but not what it points to, if it can be."""
+    if folder.is_symlink():
+        with suppress(OSError):
+            folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import keras
 
 from convnet_cfg import nn
-from convnet_cfg.data.writing import whole_file, whole_folder
+from convnet_cfg.data.writing import TEMPORARY, whole_file, whole_folder
 from convnet_cfg.errors import ExportError, join_words, printable
 from convnet_cfg.export.about import about, preparation
-from convnet_cfg.export.formats import FORMATS, Format, quiet_libraries
+from convnet_cfg.export.formats import FORMATS, ConversionError, Format, reason
 from convnet_cfg.export.inference import Inference, Port, make_inference, ports
 from convnet_cfg.export.parity import BATCHES, LIMIT, greatest_difference
 from convnet_cfg.training.trained import Trained
@@ -70,18 +70,15 @@ def export(form: Format, inference: Inference, path: Path, description: dict[str
         ExportError: as `write`.
     """
     _refuse_random(form, inference)
-    place = whole_folder(path) if form.is_folder else whole_file(path, form.ending)
+    temporary = f"{TEMPORARY}-{path.name}{form.ending}"
+    place = whole_folder(path) if form.is_folder else whole_file(path, temporary)
     with _explaining_failure(path), place as written:
         try:
             return _written(form, inference, written, description)
-        except (OSError, MemoryError):
-            raise
-        except Exception as error:
-            if not (layers := _inexpressible(form, inference)):
-                raise
-            raise ExportError(
-                f"{form.title} cannot express {join_words(layers, 'and')}: {_said(error)}"
-            ) from error
+        except ConversionError as error:
+            layers = _inexpressible(form, inference)
+            refused = f"{form.title} cannot express {join_words(layers, 'and')}" if layers else _cannot(path)
+            raise ExportError(f"{refused}: {error}") from error
 
 
 def _written(form: Format, inference: Inference, path: Path, description: dict[str, Any]) -> float:
@@ -92,9 +89,8 @@ def _written(form: Format, inference: Inference, path: Path, description: dict[s
     for layer in inference.model.layers:
         if isinstance(layer, nn.RandomLayer):
             layer.restart()
-    with quiet_libraries():
-        form.write(inference, path, description)
-        return greatest_difference(inference, form.load(inference, path))
+    form.write(inference, path, description)
+    return greatest_difference(inference, form.load(inference, path))
 
 
 def _refuse_random(form: Format, inference: Inference) -> None:
@@ -108,23 +104,17 @@ def _refuse_random(form: Format, inference: Inference) -> None:
 
 @contextmanager
 def _explaining_failure(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong into an ExportError that says it in one line."""
+    """Turn what no network is the reason of into an ExportError: the disk, the permissions, the memory."""
     try:
         yield
-    except ExportError:
-        raise
-    except Exception as error:
-        raise ExportError(f"cannot write {printable(str(path))}: {_said(error)}") from error
+    except OSError as error:
+        raise ExportError(f"{_cannot(path)}: {error.strerror or reason(error)}") from error
+    except MemoryError as error:
+        raise ExportError(f"{_cannot(path)}: not enough memory") from error
 
 
-def _said(error: Exception) -> str:
-    """Return the reason of an error, or its first line."""
-    if isinstance(error, ExportError):
-        return str(error)
-    reason = error.strerror if isinstance(error, OSError) else None
-    # Keras puts the whole configuration between the name of an error and what it was.
-    text = str(error).rpartition("Exception encountered: ")[2].strip()
-    return reason or f"{type(error).__name__}: {text.partition(chr(10))[0]}"
+def _cannot(path: Path) -> str:
+    return f"cannot write {printable(str(path))}"
 
 
 def _inexpressible(form: Format, inference: Inference) -> list[str]:
@@ -153,6 +143,8 @@ def _can_be_written(form: Format, layer: Any, arguments: tuple[Any, ...]) -> boo
     with tempfile.TemporaryDirectory() as folder:
         try:
             _written(form, single, Path(folder) / f"model{form.ending}", {})
-        except Exception:
+        except ConversionError:
             return False
+        except ExportError:
+            return True  # its weights are no finite numbers
     return True
