@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from convnet_cfg.export.about import about, preparation
 from convnet_cfg.export.formats import FORMATS, ConversionError, Format, reason
 from convnet_cfg.export.inference import Inference, Port, make_inference, ports
 from convnet_cfg.export.parity import BATCHES, LIMIT, greatest_difference
+from convnet_cfg.extend import FROM_FILE
+from convnet_cfg.serializable import PACKAGE
 from convnet_cfg.training.trained import Trained
 
 
@@ -57,10 +59,23 @@ def _forms(ends: tuple[Port, ...]) -> dict[str, str]:
 def _remarks(form: Format, inference: Inference) -> Iterator[str]:
     if inference.copied:
         yield f"shared weights are in it as copies: {join_words(inference.copied, 'and')}"
-    if form.needs_classes:
-        modules = {type(layer).__module__.partition(".")[0] for layer in inference.model.layers} - {"keras"}
-        if modules:
-            yield f"to be loaded by keras.saving.load_model after import {', '.join(sorted(modules))}"
+    if form.needs_classes and (modules := needed_modules(inference.model.layers)):
+        yield f"to be loaded by keras.saving.load_model after import {', '.join(modules)}"
+
+
+def needed_modules(layers: Iterable[keras.layers.Layer]) -> list[str]:
+    """Return what a program has to import, beside Keras, before it loads a model of these layers."""
+    return sorted({_module(layer) for layer in layers} - {"keras"})
+
+
+def _module(layer: keras.layers.Layer) -> str:
+    """Return the module of a layer, or of the function that it calls; of Keras and of us, the package."""
+    what = layer.function if isinstance(layer, keras.layers.Lambda) else type(layer)
+    name = str(what.__module__)
+    package = name.partition(".")[0]
+    if package in ("keras", PACKAGE):
+        return package
+    return Path(name).stem if name.startswith(FROM_FILE) else name
 
 
 def export(form: Format, inference: Inference, path: Path, description: dict[str, Any]) -> float:
