@@ -6,7 +6,9 @@ arrays by name to output arrays by name. Where one of these programs fails, that
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import warnings
 import zipfile
@@ -28,6 +30,7 @@ Run = Callable[[Arrays], Arrays]
 ABOUT = "convnet-cfg.json"  # the file, or the key, that says what a model is
 ABOUT_KEY = ABOUT.removesuffix(".json")
 OPSET = 17
+FULL = os.strerror(errno.ENOSPC)
 
 
 class Format(NamedTuple):
@@ -60,7 +63,7 @@ def library() -> Iterator[None]:
     """Turn what converters and runtimes raise into a ConversionError, without warnings of their own code.
 
     Raises:
-        OSError, MemoryError: as they are; no network is the reason.
+        OSError, MemoryError: as they are, and a full disk as TensorFlow has it; no network is the reason.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -69,6 +72,8 @@ def library() -> Iterator[None]:
         except (OSError, MemoryError):
             raise
         except Exception as error:
+            if FULL in str(error):
+                raise OSError(errno.ENOSPC, FULL) from error
             raise ConversionError(reason(error)) from error
 
 

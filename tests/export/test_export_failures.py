@@ -69,10 +69,15 @@ def load_itself(inference, path):
             "cannot write .*: ValueError: no such operation$",
         ),
         (OSError(errno.ENOSPC, "No space left on device"), ExportError, "net.*: No space left on device$"),
+        (
+            RuntimeError("{{node x}} a/b.data; No space left on device [Op:SaveV2]"),
+            ExportError,
+            "^cannot write .*net.*: No space left on device$",
+        ),
         (MemoryError(), ExportError, "cannot write .*net.*: not enough memory$"),
         (KeyboardInterrupt(), KeyboardInterrupt, None),
     ],
-    ids=["converter", "full disk", "memory", "interrupt"],
+    ids=["converter", "full disk", "full disk in TensorFlow", "memory", "interrupt"],
 )
 def test_a_failure_while_it_is_written(form, error, raised, message, inference, place):
     def fail(inference, path, about):
