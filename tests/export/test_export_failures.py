@@ -174,6 +174,44 @@ def test_a_runtime_that_computes_something_else(form, inference, place):
     assert_untouched(path)
 
 
+@pytest.mark.slow
+@each_format
+def test_a_file_with_other_weights(form, inference, place):
+    """The file is compared, as its program loads it: one weight of six is a little larger there."""
+    kernel = inference.model.get_layer("dense").kernel
+
+    def write(inference, path, about):
+        before = kernel.numpy()
+        kernel.assign(before + np.array([[0, 0], [0, 0.01], [0, 0]]))
+        form.write(inference, path, about)
+        kernel.assign(before)
+
+    path = place(form)
+    with pytest.raises(ExportError, match="computes something else than the network: y is off by"):
+        export(form._replace(write=write), inference, path, {})
+    assert_untouched(path)
+    assert export(form, inference, path, {}) < 1e-6
+
+
+@pytest.mark.slow
+@each_format
+def test_what_a_killed_program_left_behind_is_overwritten(form, inference, tmp_path):
+    path = tmp_path / f"net{form.ending}"
+
+    def killed(inference, left, about):
+        half_written(inference, left, about)
+        left.rename(tmp_path / "left")
+        names.append(left.name)
+        raise KeyError
+
+    names = []
+    with pytest.raises(KeyError):
+        export(form._replace(write=killed), inference, path, {})
+    (tmp_path / "left").rename(tmp_path / names[0])
+    assert export(form, inference, path, {}) < 1e-6
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @each_format
 def test_a_disk_that_is_full_in_the_end(form, inference, place, monkeypatch):
     def full(descriptor):
