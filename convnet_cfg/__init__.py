@@ -78,7 +78,7 @@ class _KerasFinder:
             spec = find_spec(name)
         finally:
             self.searching = False
-        if spec is not None:
+        if spec is not None and spec.loader is not None:  # there is none for a folder of that name
             self._follow(spec.loader)
         return spec
 
@@ -88,7 +88,8 @@ class _KerasFinder:
         def execute_and_tell(module: ModuleType) -> None:
             loader.exec_module = execute
             execute(module)
-            sys.meta_path.remove(self)
+            if self in sys.meta_path:  # it is not if Keras was found twice
+                sys.meta_path.remove(self)
             _tell_keras()
 
         loader.exec_module = execute_and_tell

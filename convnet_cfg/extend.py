@@ -135,6 +135,8 @@ def _forget() -> None:
         dialect.forget()
 
 
+FROM_FILE = "extension "
+"""How the names of modules begin that are read from a file: with a blank, as no other module's do."""
 _loaded: set[str] = set()
 
 
@@ -162,8 +164,8 @@ def _import(name: str) -> None:
         with working_directory_on_path():
             importlib.import_module(name)
         return
-    # A name with a blank, which no other module has. Dataclasses look up the module that they stand in.
-    specification = importlib.util.spec_from_file_location(f"extension {path.resolve()}", path)
+    # Dataclasses look up the module that they stand in.
+    specification = importlib.util.spec_from_file_location(f"{FROM_FILE}{path.resolve()}", path)
     assert specification is not None
     assert specification.loader is not None
     module = sys.modules[specification.name] = importlib.util.module_from_spec(specification)

@@ -92,6 +92,53 @@ def test_looking_for_keras_does_not_import_it_and_its_absence_is_as_always():
     assert ran.stdout.splitlines() == ["1 No module named 'keras' False"], ran.stderr
 
 
+FOUND_AGAIN = """
+import importlib, sys
+import convnet_cfg
+importlib.reload(convnet_cfg)
+from importlib.util import find_spec, module_from_spec
+other = find_spec("keras")
+sys.path.insert(0, sys.argv[1])
+for _ in range(2):
+    try:
+        import keras
+    except RuntimeError as error:
+        print(error)
+del sys.path[0]
+import keras
+known = keras.saving.get_custom_objects()
+first = sum(name.startswith("convnet_cfg>") for name in known)
+finders = {type(finder).__name__ for finder in sys.meta_path}
+other.loader.exec_module(module_from_spec(other))
+print(first, "_KerasFinder" in finders)
+"""
+
+
+@pytest.mark.slow
+def test_keras_that_fails_at_first_and_is_found_twice(tmp_path):
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "__init__.py").write_text("raise RuntimeError('half-way')")
+    ran = subprocess.run([sys.executable, "-c", FOUND_AGAIN, tmp_path], capture_output=True, text=True)
+    count = sum(map(len, serializable.CLASSES.values()))
+    assert ran.stdout.splitlines() == ["half-way", "half-way", f"{count} False"], ran.stderr
+
+
+A_FOLDER = """
+import sys
+import convnet_cfg
+sys.path[:] = [sys.argv[1], *(path for path in sys.path if "site-packages" not in path)]
+sys.path_importer_cache.clear()
+import keras
+print(list(keras.__path__))
+"""
+
+
+def test_a_folder_named_keras_where_there_is_no_keras(tmp_path):
+    (tmp_path / "keras").mkdir()
+    ran = subprocess.run([sys.executable, "-c", A_FOLDER, tmp_path], capture_output=True, text=True)
+    assert ran.stdout == f"{[str(tmp_path / 'keras')]}\n", ran.stderr
+
+
 IN_JAX = """
 import convnet_cfg, keras
 names = {"class_name": "Nailbed", "registered_name": "convnet_cfg>Nailbed", "module": "x"}

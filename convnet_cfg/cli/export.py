@@ -54,7 +54,13 @@ EXTRAS = {
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="The format.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="PATH", help="The file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The file or directory to write; without it one here, named after RUN.",
+)
 @click.option(
     "--as",
     "version",
@@ -109,21 +115,26 @@ def check_extra(target: str, extra: str | None) -> None:
 def check_place(path: Path, target: Target, force: bool) -> None:
     """Raise UsageError if nothing of this format can be written there, or it must not be.
 
-    A directory is overwritten only by a target that writes one, and only if it is one of the same kind.
+    A directory is overwritten only by a target that writes one, and only if it is one of the same kind. A
+    link is there, wherever it points to. What cannot be looked at, writing will say why.
     """
     shown = printable(str(path))
     if target.must_end and path.suffix != target.suffix:
         raise UsageError(f"{shown} must end with {target.suffix}, or it will not be loaded")
     if not os.path.isdir(path.parent):
         raise UsageError(f"there is no directory {printable(str(path.parent))}")
-    if not os.path.exists(path):  # nor are names that are too long
+    if not os.path.lexists(path):
         return
-    if target.marker is None and path.is_dir():
+    if target.marker is None and os.path.isdir(path):
         raise UsageError(f"{shown} is a directory")
-    if target.marker is not None and not (path / target.marker).is_file():
+    if target.marker is None and os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"{shown} is a device, not a file")
+    if target.marker is not None and not os.path.isfile(path / target.marker):
         raise UsageError(f"{shown} is there already, and has no {target.marker}: it is not overwritten")
     if not force:
         raise UsageError(f"{shown} is there already: give --force to overwrite it")
+    if path.name in ("", ".."):
+        raise UsageError(f"{shown} cannot be overwritten from inside: go elsewhere and give its name")
 
 
 def _flag(name: str) -> str:

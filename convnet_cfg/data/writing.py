@@ -43,13 +43,17 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 @contextmanager
-def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
-    """Give a path, ending with `ending`, to write a file at, which takes its name at the end.
+def whole_file(path: Path, temporary_name: str = TEMPORARY) -> Iterator[Path]:
+    """Give a path beside `path` to write a file at, which takes its name at the end.
+
+    A link stays, and what it points to is made or replaced. Who shares the folder with others that write
+    files needs a temporary name of its own.
 
     Raises:
         OSError: it cannot be written; what was there before still is, and nothing else.
     """
-    temporary = path.with_name(TEMPORARY + ending)
+    path = path.resolve()
+    temporary = path.with_name(temporary_name)
     try:
         yield temporary
         _sync(temporary)

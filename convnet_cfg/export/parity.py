@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convnet_cfg.errors import ExportError
-from convnet_cfg.export.formats import Arrays, Run
+from convnet_cfg.export.formats import Arrays, ConversionError, Run
 from convnet_cfg.export.inference import Inference
 
 LIMIT = 1e-4  # of the largest value of an output
@@ -22,7 +22,8 @@ def greatest_difference(inference: Inference, run: Run) -> float:
     value that the network has there. Where the network has no finite number, the other must have the same.
 
     Raises:
-        ExportError: the difference is above LIMIT, or the network has no finite number at all.
+        ConversionError: the difference is above LIMIT.
+        ExportError: the network has no finite number at all.
     """
     worst, where, finite = 0.0, "", 0
     for inputs in random_inputs(inference):
@@ -37,7 +38,7 @@ def greatest_difference(inference: Inference, run: Run) -> float:
     if not finite:
         raise ExportError("the outputs of the network are not finite numbers: its training has gone astray")
     if not worst <= LIMIT:
-        raise ExportError(
+        raise ConversionError(
             f"what was written computes something else than the network: {where} is off by {worst:.1e} of "
             f"its greatest value, more than {LIMIT:g}; nothing was kept"
         )

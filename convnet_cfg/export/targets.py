@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,14 @@ from typing import Any
 import keras
 
 from convnet_cfg import nn
-from convnet_cfg.data.writing import whole_file, whole_folder
+from convnet_cfg.data.writing import TEMPORARY, whole_file, whole_folder
 from convnet_cfg.errors import ExportError, join_words, printable
 from convnet_cfg.export.about import about, preparation
-from convnet_cfg.export.formats import FORMATS, Format, quiet_libraries
+from convnet_cfg.export.formats import FORMATS, ConversionError, Format, reason
 from convnet_cfg.export.inference import Inference, Port, make_inference, ports
 from convnet_cfg.export.parity import BATCHES, LIMIT, greatest_difference
+from convnet_cfg.extend import FROM_FILE
+from convnet_cfg.serializable import PACKAGE
 from convnet_cfg.training.trained import Trained
 
 
@@ -57,10 +59,23 @@ def _forms(ends: tuple[Port, ...]) -> dict[str, str]:
 def _remarks(form: Format, inference: Inference) -> Iterator[str]:
     if inference.copied:
         yield f"shared weights are in it as copies: {join_words(inference.copied, 'and')}"
-    if form.needs_classes:
-        modules = {type(layer).__module__.partition(".")[0] for layer in inference.model.layers} - {"keras"}
-        if modules:
-            yield f"to be loaded by keras.saving.load_model after import {', '.join(sorted(modules))}"
+    if form.needs_classes and (modules := needed_modules(inference.model.layers)):
+        yield f"to be loaded by keras.saving.load_model after import {', '.join(modules)}"
+
+
+def needed_modules(layers: Iterable[keras.layers.Layer]) -> list[str]:
+    """Return what a program has to import, beside Keras, before it loads a model of these layers."""
+    return sorted({_module(layer) for layer in layers} - {"keras"})
+
+
+def _module(layer: keras.layers.Layer) -> str:
+    """Return the module of a layer, or of the function that it calls; of Keras and of us, the package."""
+    what = layer.function if isinstance(layer, keras.layers.Lambda) else type(layer)
+    name = str(what.__module__)
+    package = name.partition(".")[0]
+    if package in ("keras", PACKAGE):
+        return package
+    return Path(name).stem if name.startswith(FROM_FILE) else name
 
 
 def export(form: Format, inference: Inference, path: Path, description: dict[str, Any]) -> float:
@@ -70,18 +85,15 @@ def export(form: Format, inference: Inference, path: Path, description: dict[str
         ExportError: as `write`.
     """
     _refuse_random(form, inference)
-    place = whole_folder(path) if form.is_folder else whole_file(path, form.ending)
+    temporary = f"{TEMPORARY}-{path.name}{form.ending}"
+    place = whole_folder(path) if form.is_folder else whole_file(path, temporary)
     with _explaining_failure(path), place as written:
         try:
             return _written(form, inference, written, description)
-        except (OSError, MemoryError):
-            raise
-        except Exception as error:
-            if not (layers := _inexpressible(form, inference)):
-                raise
-            raise ExportError(
-                f"{form.title} cannot express {join_words(layers, 'and')}: {_said(error)}"
-            ) from error
+        except ConversionError as error:
+            layers = _inexpressible(form, inference)
+            refused = f"{form.title} cannot express {join_words(layers, 'and')}" if layers else _cannot(path)
+            raise ExportError(f"{refused}: {error}") from error
 
 
 def _written(form: Format, inference: Inference, path: Path, description: dict[str, Any]) -> float:
@@ -92,9 +104,8 @@ def _written(form: Format, inference: Inference, path: Path, description: dict[s
     for layer in inference.model.layers:
         if isinstance(layer, nn.RandomLayer):
             layer.restart()
-    with quiet_libraries():
-        form.write(inference, path, description)
-        return greatest_difference(inference, form.load(inference, path))
+    form.write(inference, path, description)
+    return greatest_difference(inference, form.load(inference, path))
 
 
 def _refuse_random(form: Format, inference: Inference) -> None:
@@ -108,23 +119,17 @@ def _refuse_random(form: Format, inference: Inference) -> None:
 
 @contextmanager
 def _explaining_failure(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong into an ExportError that says it in one line."""
+    """Turn what no network is the reason of into an ExportError: the disk, the permissions, the memory."""
     try:
         yield
-    except ExportError:
-        raise
-    except Exception as error:
-        raise ExportError(f"cannot write {printable(str(path))}: {_said(error)}") from error
+    except OSError as error:
+        raise ExportError(f"{_cannot(path)}: {error.strerror or reason(error)}") from error
+    except MemoryError as error:
+        raise ExportError(f"{_cannot(path)}: not enough memory") from error
 
 
-def _said(error: Exception) -> str:
-    """Return the reason of an error, or its first line."""
-    if isinstance(error, ExportError):
-        return str(error)
-    reason = error.strerror if isinstance(error, OSError) else None
-    # Keras puts the whole configuration between the name of an error and what it was.
-    text = str(error).rpartition("Exception encountered: ")[2].strip()
-    return reason or f"{type(error).__name__}: {text.partition(chr(10))[0]}"
+def _cannot(path: Path) -> str:
+    return f"cannot write {printable(str(path))}"
 
 
 def _inexpressible(form: Format, inference: Inference) -> list[str]:
@@ -153,6 +158,8 @@ def _can_be_written(form: Format, layer: Any, arguments: tuple[Any, ...]) -> boo
     with tempfile.TemporaryDirectory() as folder:
         try:
             _written(form, single, Path(folder) / f"model{form.ending}", {})
-        except Exception:
+        except ConversionError:
             return False
+        except ExportError:
+            return True  # its weights are no finite numbers
     return True

@@ -57,9 +57,11 @@ class RunDirectory:
         Raises:
             CheckpointError: there is none.
         """
-        missing = [name for name in (LAYERS, PARAMS, RUN) if not (path / name).is_file()]
-        if not path.is_dir() or missing:
-            why = f"it has no {', '.join(missing)}" if path.is_dir() else "there is no such directory"
+        # Unlike the methods of Path, these raise nothing for a name too long or a place that is closed.
+        missing = [name for name in (LAYERS, PARAMS, RUN) if not os.path.isfile(path / name)]
+        is_there = os.path.isdir(path)
+        if not is_there or missing:
+            why = f"it has no {', '.join(missing)}" if is_there else "there is no such directory"
             raise CheckpointError(f"{path} is not a run directory: {why}")
         return cls(path)
 

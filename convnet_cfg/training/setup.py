@@ -6,6 +6,7 @@ Each comes in two steps: `prepare` and `prepare_again` read and check everything
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -253,9 +254,9 @@ def locate(path: Path) -> tuple[RunDirectory, Path]:
     Raises:
         CheckpointError: it is neither.
     """
-    if path.is_file():
+    if os.path.isfile(path):
         return RunDirectory.open(path.parent), path
-    if path.suffix == SUFFIX and path.parent.is_dir():
+    if path.suffix == SUFFIX and os.path.isdir(path.parent):
         run = RunDirectory.open(path.parent)
         raise CheckpointError(f"{run.path} has no checkpoint {path.name}: {run.checkpoint_names()}")
     run = RunDirectory.open(path)

@@ -148,6 +148,33 @@ def test_places_where_nothing_is_written(convnet, tmp_path, target, output, mess
     assert (tmp_path / "folder" / "mine").read_text() == (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("target", ["keras", "savedmodel", "onnx", "litert"])
+def test_a_link_to_nowhere_is_something_that_is_there(convnet, tmp_path, target):
+    link = tmp_path / "net.keras"
+    link.symlink_to("nowhere")
+    refused = convnet("export", "no-run", "--to", target, "-o", "net.keras", code=2)
+    assert refused.stderr.startswith("net.keras is there already")
+    assert link.is_symlink()
+
+
+def test_the_folder_that_one_is_in_and_what_is_no_file(convnet, tmp_path):
+    (tmp_path / "saved_model.pb").touch()
+    refused = convnet("export", "no-run", "--to=savedmodel", "-o", ".", "--force", code=2)
+    assert refused.stderr == ". cannot be overwritten from inside: go elsewhere and give its name\n"
+    refused = convnet("export", "no-run", "--to=onnx", "-o", "/dev/null", "--force", code=2)
+    assert refused.stderr == "/dev/null is a device, not a file\n"
+
+
+def test_names_that_are_too_long(convnet, trained, tmp_path):
+    long = "n" * 300
+    before = sorted(tmp_path.iterdir())
+    refused = convnet("export", long, "--to=keras", "-o", "net.keras", code=6)
+    assert refused.stderr == f"{long} is not a run directory: there is no such directory\n"
+    refused = convnet("export", trained, "--to=keras", "-o", f"{long}.keras", code=6)
+    assert refused.stderr == f"cannot write {long}.keras: File name too long\n"
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("target", "missing", "message"),
     [

@@ -22,7 +22,7 @@ from golden_inference import TOLERANCE, GoldenInference, names
 
 from convnet_cfg import nn
 from convnet_cfg.errors import ExportError
-from convnet_cfg.export.formats import ABOUT, ABOUT_KEY, FORMATS, OPSET, quiet_libraries
+from convnet_cfg.export.formats import ABOUT, ABOUT_KEY, FORMATS, OPSET
 from convnet_cfg.export.targets import export
 from convnet_cfg.serializable import CLASSES
 
@@ -52,9 +52,8 @@ def golden():
 @each_format
 def test_the_runtime_computes_what_the_original_did(golden, form, tmp_path):
     path = tmp_path / f"golden{form.ending}"
-    with quiet_libraries():
-        form.write(golden.inference, path, ABOUT_TEST)
-        found = golden.differences(form.load(golden.inference, path)(golden.data))
+    form.write(golden.inference, path, ABOUT_TEST)
+    found = golden.differences(form.load(golden.inference, path)(golden.data))
     assert max(found.values()) <= TOLERANCE, {name: found[name] for name in found if found[name] > TOLERANCE}
 
 
