@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isqrt
@@ -19,6 +20,9 @@ from convnet_cfg.model.initial import InitFunctions, draw_connections
 from convnet_cfg.optim import GroupedOptimizer
 
 Shape = tuple[int, ...]
+# Of which TensorFlow makes scopes; a name must begin with one of the first.
+FIRST_LETTERS = frozenset(string.ascii_letters + string.digits + ".")
+LETTERS = FIRST_LETTERS | set("_-")
 AS_VECTOR = "/vector"  # ends the name of an output that is an image made into a vector
 Connections = Mapping[str, tuple[tuple[int, ...] | None, ...]]
 
@@ -170,8 +174,10 @@ class Builder:
         return "nominal" if self.network.nominal_average else "existing"
 
     def unique_name(self, name: str) -> str:
-        """Return a layer's name in the letters that Keras allows, different from all others."""
-        base = "".join(letter if letter.isalnum() or letter in "_.-" else "_" for letter in name) or "_"
+        """Return a layer's name in the letters that Keras and TensorFlow allow, different from all others."""
+        base = "".join(letter if letter in LETTERS else "_" for letter in name)
+        if base[:1] not in FIRST_LETTERS:
+            base = f"layer{base}"
         names = (base, *(f"{base}_{number}" for number in range(1, len(self.names) + 1)))
         chosen = next(candidate for candidate in names if candidate not in self.names)
         self.names.add(chosen)
