@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from convnet_cfg.data.pickles import container_of, load_pickle
-from convnet_cfg.errors import CheckpointError, DataError, shorten
+from convnet_cfg.errors import CheckpointError, DataError, join_words, printable, shorten
 from convnet_cfg.legacy.freezing import Freezer, described, integer, text, text_of
 from convnet_cfg.legacy.options import CLASSES, read_options
 from convnet_cfg.legacy.values import Checkpoint, Layer, Outputs, Value
@@ -49,19 +49,33 @@ def newest_checkpoint(path: Path) -> Path:
         CheckpointError: the directory has no checkpoint, or cannot be read.
     """
     try:
-        names = [entry.name for entry in path.iterdir() if entry.is_file()] if path.is_dir() else None
+        if not path.is_dir():
+            return path
+        found = _checkpoints(path)
+        folders = sorted(each for each in path.iterdir() if each.is_dir())
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
-    if names is None:
-        return path
-    found = [
-        (tuple(map(int, match.groups())), match[0]) for match in map(FILE_NAME.fullmatch, names) if match
-    ]
     if not found:
+        below = [printable(each.name) for each in folders if _has_checkpoints(each)][:3]
+        hint = f"; there are some in {join_words(below, 'and')}" if below else ""
         raise CheckpointError(
-            f"{path}: has no checkpoint of cuda-convnet: expected files named EPOCH.BATCH, such as 12.3"
+            f"{path}: has no checkpoint of cuda-convnet: expected files named EPOCH.BATCH, such as 12.3{hint}"
         )
     return path / max(found)[1]
+
+
+def _has_checkpoints(folder: Path) -> bool:
+    """Return whether there are checkpoints in a directory, as far as one can see."""
+    try:
+        return bool(_checkpoints(folder))
+    except OSError:
+        return False
+
+
+def _checkpoints(folder: Path) -> list[tuple[tuple[int, ...], str]]:
+    """Return the files of a directory that have the name of a checkpoint, with epoch and batch."""
+    names = (entry.name for entry in folder.iterdir() if entry.is_file())
+    return [(tuple(map(int, match.groups())), match[0]) for match in map(FILE_NAME.fullmatch, names) if match]
 
 
 def _checkpoint(path: Path, container: str, content: object) -> Checkpoint:

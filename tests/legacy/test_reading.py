@@ -127,6 +127,15 @@ def test_a_directory_without_checkpoints(tmp_path):
         load_checkpoint(tmp_path / "none")
 
 
+def test_a_directory_of_directories_with_checkpoints(tmp_path):
+    for name in ("ConvNet__2", "ConvNet__1", "data"):
+        (tmp_path / name).mkdir()
+    for name in ("ConvNet__1/1.1", "ConvNet__2/1.2", "data/data_batch_1"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="; there are some in ConvNet__1 and ConvNet__2$"):
+        load_checkpoint(tmp_path)
+
+
 def test_fields_of_forks_are_kept(load):
     costs = [({"logprob": [1.5, 0.5]}, 100)]
     found = load(
