@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,9 +15,10 @@ import numpy as np
 
 from convnet_cfg.cli.arguments import Pair, find_pair, reading_options
 from convnet_cfg.cli.data_sizes import data_sizes, read_sizes
+from convnet_cfg.cli.export import Target, check_place
 from convnet_cfg.cli.output import print_remarks
 from convnet_cfg.cli.quiet import start_tensorflow
-from convnet_cfg.data.writing import explaining_failure, write_whole
+from convnet_cfg.data.writing import explaining_failure, whole_file, write_whole
 from convnet_cfg.errors import CheckpointError, UsageError, join_words, printable
 from convnet_cfg.export.source.shapes import data_shapes
 from convnet_cfg.language import Network, Reading, build_network, read_pair
@@ -26,18 +28,11 @@ if TYPE_CHECKING:
     from convnet_cfg.training.trained import Trained
 
 
-class Target(NamedTuple):
-    """One language: the function that translates, `module:function`, what it is called, and how files end."""
-
-    function: str
-    title: str
-    suffix: str
-
-
 TARGETS = {
-    "keras": Target("convnet_cfg.export.source.keras_source:translate", "Keras", ".py"),
-    "torch": Target("convnet_cfg.export.source.torch_source:translate", "PyTorch", ".py"),
+    "keras": Target("convnet_cfg.export.source.keras_source:translate", ".py", must_end=True),
+    "torch": Target("convnet_cfg.export.source.torch_source:translate", ".py", must_end=True),
 }
+TITLES = {"keras": "Keras", "torch": "PyTorch"}
 
 
 class Wanted(NamedTuple):
@@ -113,7 +108,9 @@ def translate(
     chosen = TARGETS[target]
     path = output or Path(f"{module_name(Path(layers).stem)}{chosen.suffix}")
     weights = path.with_suffix(".npz") if run is not None else None
-    _check_free([path, weights], force)
+    check_place(path, chosen, force)
+    if weights is not None:
+        check_place(weights, chosen._replace(suffix=weights.suffix), force)
     given = {
         "--data-dims": data_dims,
         "mode": mode,
@@ -129,7 +126,7 @@ def translate(
         wanted = _of_files(layers, params, reading, data_dims, extensions, decay)
         start_tensorflow(verbose)
     print_remarks(wanted.network.remarks, verbose)
-    for line in _write(wanted, chosen, path, weights):
+    for line in _write(wanted, target, path, weights):
         click.echo(line)
 
 
@@ -137,12 +134,6 @@ def module_name(stem: str) -> str:
     """Return the name of a network as a module can be called."""
     name = re.sub(r"\W", "_", stem, flags=re.ASCII)
     return f"_{name}" if not name or name[0].isdigit() else name
-
-
-def _check_free(paths: Sequence[Path | None], force: bool) -> None:
-    for path in paths:
-        if path is not None and path.exists() and not force:
-            raise UsageError(f"{printable(str(path))} is there already: give --force to overwrite it")
 
 
 def _refuse_beside_run(given: Mapping[str, Any]) -> None:
@@ -181,8 +172,15 @@ def _of_run(layers: str, params: str | None, run: Path, decay: str | None) -> Wa
     return Wanted(network, files, trained.form.shapes, decay or trained.options.decay, trained)
 
 
+FIRST_VALUES = ("deviations", "initial_bias", "weight_function", "bias_function")
+
+
 def _check_weights(network: Network, trained: Trained) -> None:
-    """Raise CheckpointError if the run has other weights than the network."""
+    """Raise CheckpointError if the run has other weights than the network, or was of other layers.
+
+    How weights began makes no difference.
+    """
+    other = f"{trained.run.path} is a run of another network: "
     theirs = {owned.name: owned.matrix.shape for owned in trained.built.network.owned()}
     ours = {owned.name: owned.matrix.shape for owned in network.owned()}
     if ours != theirs:
@@ -190,19 +188,47 @@ def _check_weights(network: Network, trained: Trained) -> None:
         found = [
             f"{name} ({_shape(ours.get(name))} here, {_shape(theirs.get(name))} there)" for name in names
         ]
-        raise CheckpointError(f"{trained.run.path} is a run of another network: {', '.join(found)}")
+        raise CheckpointError(other + ", ".join(found))
+    here, there = dict(_declared(network)), dict(_declared(trained.built.network))
+    if here != there:
+        names = [name for name in here | there if here.get(name) != there.get(name)]
+        raise CheckpointError(f"{other}{join_words(names, 'and')} had other keys there, see its layers.cfg")
+
+
+def _declared(network: Network) -> Iterator[tuple[str, tuple[str, Mapping[str, object]]]]:
+    """Yield what the layer file says of each layer, but for first values, by its name."""
+    for layer in network.layers:
+        values = {each.name: getattr(layer.spec, each.name) for each in fields(layer.spec)}
+        yield layer.name, (layer.type, {key: values[key] for key in values if key not in FIRST_VALUES})
 
 
 def _shape(shape: tuple[int, int] | None) -> str:
     return " x ".join(map(str, shape)) if shape else "none"
 
 
-def _write(wanted: Wanted, target: Target, path: Path, weights: Path | None) -> Iterator[str]:
-    """Write the file, and that of the weights before it; yield what to say."""
+def _write(wanted: Wanted, target: str, path: Path, weights: Path | None) -> Iterator[str]:
+    """Write the file, and that of the weights, or nothing; yield what to say."""
+    made, trained = _translated(wanted, TARGETS[target]), wanted.trained
+    with explaining_failure(f"cannot write {printable(str(path))}"):
+        if weights is None or trained is None:
+            write_whole(path, lambda file: file.write(made.text.encode()))
+        else:
+            arrays = made.arrays({name: each.numpy() for name, each in trained.built.variables.items()})
+            with whole_file(weights, ".writing.npz") as temporary:
+                with temporary.open("wb") as file:
+                    np.savez(file, **arrays)
+                write_whole(path, lambda file: file.write(made.text.encode()))
+            yield f"{weights}: the weights of {trained.checkpoint}"
+    layers = len(wanted.network.layers)
+    parameters = sum(layer.parameters for layer in wanted.network.layers)
+    yield f"{path}: {layers} layers, {parameters:,} parameters, in {TITLES[target]}"
+
+
+def _translated(wanted: Wanted, target: Target) -> Any:
     module, name = target.function.split(":")
     make: Callable[..., Any] = getattr(importlib.import_module(module), name)
     trained, files = wanted.trained, wanted.files
-    made = make(
+    return make(
         wanted.network,
         wanted.shapes,
         title=files.layers.stem,
@@ -211,12 +237,3 @@ def _write(wanted: Wanted, target: Target, path: Path, weights: Path | None) -> 
         connections=trained.built.connections if trained is not None else None,
         trained=trained is not None,
     )
-    with explaining_failure(f"cannot write {path}"):
-        if weights is not None and trained is not None:
-            arrays = made.arrays({name: each.numpy() for name, each in trained.built.variables.items()})
-            write_whole(weights, lambda file: np.savez(file, **arrays))
-            yield f"{weights}: the weights of {trained.checkpoint}"
-        write_whole(path, lambda file: file.write(made.text.encode()))
-    layers = len(wanted.network.layers)
-    parameters = sum(layer.parameters for layer in wanted.network.layers)
-    yield f"{path}: {layers} layers, {parameters:,} parameters, in {target.title}"

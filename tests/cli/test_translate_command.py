@@ -13,7 +13,7 @@ def test_a_network_that_came_along_is_written_once(convnet, tmp_path):
     assert done.stdout == f"{path}: 12 layers, 85,066 parameters, in Keras\n"
     text = path.read_text()
     compile(text, str(path), "exec")
-    assert text.startswith('"""digits: a network of cuda-convnet in Keras.\n')
+    assert text.startswith('"""digits: a network of cuda-convnet with dropout in Keras.\n')
     path.write_text("mine")
     said = convnet("translate", "digits", "-o", path, code=2).stderr
     assert said == f"{path} is there already: give --force to overwrite it\n"
@@ -54,6 +54,47 @@ def test_nothing_is_written_for_a_run_of_another_network(convnet, trained, tmp_p
     assert f"{trained} is a run of another network: conv1/bias (16 x 1 here, 4 x 1 there)" in said
     assert not path.exists()
     assert not path.with_suffix(".npz").exists()
+
+
+def test_a_network_with_the_same_weights_is_another_one(convnet, trained, tmp_path):
+    path, other = tmp_path / "model.py", tmp_path / "other.cfg"
+    layers = (trained / "layers.cfg").read_text()
+    other.write_text(layers.replace("neuron=relu", "neuron=logistic", 1))
+    said = convnet(
+        "translate", other, trained / "params.cfg", "--weights", trained, "-o", path, code=6
+    ).stderr
+    assert f"{trained} is a run of another network: conv1 and conv1_neuron had other keys there" in said
+    assert not path.exists()
+    other.write_text(layers.replace("initW=", "initW=0", 1))
+    convnet("translate", other, trained / "params.cfg", "--weights", trained, "-o", path)
+
+
+def test_both_files_are_written_or_none(convnet, trained, tmp_path):
+    path = tmp_path / "here" / "model.py"
+    path.parent.mkdir()
+    files = trained / "layers.cfg", trained / "params.cfg"
+    (path.parent / ".writing").mkdir()
+    (path.parent / ".writing" / "something").touch()  # so that the program cannot be written
+    done = convnet("translate", *files, "--weights", trained, "-o", path, code=4)
+    assert f"cannot write {path}: " in done.stderr
+    assert done.stdout == ""
+    assert [each.name for each in path.parent.iterdir()] == [".writing"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("model.npz", "model.npz must end with .py, or it will not be loaded"),
+        ("model.py", "model.npz is a directory"),
+        ("none/model.py", "there is no directory"),
+    ],
+)
+def test_places_where_nothing_can_be_written(convnet, trained, tmp_path, name, message):
+    (tmp_path / "weights" / "model.npz").mkdir(parents=True)
+    path = tmp_path / "weights" / name
+    files = trained / "layers.cfg", trained / "params.cfg"
+    assert message in convnet("translate", *files, "--weights", trained, "-o", path, "--force", code=2).stderr
+    assert [each.name for each in path.parent.parent.glob("weights/*")] in ([], ["model.npz"])
 
 
 def test_what_the_run_says_is_not_said_again(convnet, trained, tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.corpus_networks import needed_bytes
@@ -245,6 +246,7 @@ def rules(folder):
         yield make_case(decay, network, data_shapes(network), decay)
     network = network_of(folder, LIMITED, LIMITS, reading=Reading(dialect="v2"))
     yield make_case("limits", network, data_shapes(network))
+    yield make_case("share of the schedule", network, data_shapes(network), "decoupled-schedule")
     sharing = {"fc": shared("fc", FULL), "conv": shared("conv", f"{FILTERS}\npartialSum=1")}
     for name, layers in sharing.items():
         network = network_of(folder, layers, rates(0.01, 0.01))
@@ -255,13 +257,54 @@ def rules(folder):
 def test_decays_schedules_limits_periods_frozen_and_shared_matrices(tmp_path):
     cases = list(rules(tmp_path))
     found = {each.name: each for each in compare(cases, tmp_path)}
-    assert list(found) == [*DECAYS, "limits", "fc", "conv"]
+    assert list(found) == [*DECAYS, "limits", "share of the schedule", "fc", "conv"]
     for each in found.values():
         assert not each.failed, each.failed
         assert max(each.errors.values()) <= TOLERANCE, each
     for name in ("fc", "conv"):
         assert "gradient/a/kernel" in found[name].errors
         assert "gradient/b/kernel" not in found[name].errors
+
+
+def imported(text):
+    """Return the definitions of a file."""
+    found = {"__name__": "translated", "__file__": "translated.py"}
+    exec(compile(text, "translated.py", "exec"), found)
+    return found
+
+
+@pytest.mark.slow
+def test_keras_saves_and_loads_models_in_training(tmp_path):
+    """With layers of our own kinds of weights, and an optimizer that knows the length of the training."""
+    import keras
+
+    network = network_of(tmp_path, LIMITED, LIMITS, reading=Reading(dialect="v2"))
+    limited = translate(network, data_shapes(network), title="n", files="f", decay="decoupled-schedule").text
+    for text, options in ((limited, {"total_steps": 8}), (text_of("hinton-1987"), {})):
+        found = imported(text)
+        model = found["build_model"]()
+        model.compile(optimizer=found["make_optimizer"](model, **options))
+        images = np.random.default_rng(3).standard_normal((8, *model.input_shape[1:]), "float32")
+        model.fit(images, np.zeros((8, 1)), batch_size=4, verbose=0)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras", custom_objects=found)
+        for each in (model, loaded):
+            each.fit(images, np.zeros((8, 1)), batch_size=4, shuffle=False, verbose=0)
+        again, first = loaded.predict(images, verbose=0), model.predict(images, verbose=0)
+        assert len(again) == len(first) > 0
+        for name in first:
+            np.testing.assert_allclose(again[name], first[name], rtol=1e-5, atol=1e-6)
+
+
+def test_what_costs_and_layers_read_is_made_once():
+    assert text_of("nin-cifar10").count("layers.Flatten()(poolg)") == 1
+
+
+def test_nothing_is_said_of_a_decay_that_is_not_there():
+    text = text_of("dropconnect-mnist")
+    assert "base, momentum, _ = self.numbers[index]" in text
+    assert "V = m V - e G; W = W + V.\n" in text
+    assert "weight decay, G" not in text
 
 
 @pytest.mark.parametrize(

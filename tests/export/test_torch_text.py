@@ -2,7 +2,8 @@
 
 import pytest
 
-from convnet_cfg.export.source.torch_text import assignment, docstring, returning
+from convnet_cfg.export.source.text import docstring
+from convnet_cfg.export.source.torch_text import assignment, returning
 
 A, B, C = (f"self.{letter * 38}(x)" for letter in "abc")
 INDENT = "        "

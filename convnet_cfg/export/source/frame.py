@@ -32,6 +32,7 @@ from convnet_cfg.model.makers import MAKERS
 from convnet_cfg.nn.weighted import Weighted, as_list
 
 NEED_PARAMS: tuple[type[LayerSpec], ...] = (NormSpec, DropoutSpec, InvertedDropoutSpec, HalfSpec, SubsetSpec)
+PREPARATION = "prepared as for the training: the data providers of cuda-convnet subtract their mean"
 LOGITS = "/logits"  # ends the name of the output that is a softmax layer's input
 
 

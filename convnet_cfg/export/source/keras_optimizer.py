@@ -20,6 +20,7 @@ class OptimizerText:
         self.limits = any(training.limits())
         self.frozen = not all(map(training.active, training.weights))
         steps = training.frame.steps
+        self.decays = training.decay != "none"
         self.masks = any(isinstance(s.made, nn.DropConnectDense) and not s.made.per_case for s in steps)
 
     def lines(self) -> Iterator[str]:
@@ -28,7 +29,8 @@ class OptimizerText:
         yield f'{INDENT}"""Momentum with the numbers of HYPERPARAMETERS: {FORMULAS[self.training.decay]}.'
         yield ""
         yield f"{INDENT}e is the learning rate of a variable times that of the optimizer, m its momentum,"
-        yield f"{INDENT}d its weight decay, G the gradient of the mean over the cases."
+        decay = "d its weight decay, " if self.decays else ""
+        yield f"{INDENT}{decay}G the gradient of the mean over the cases."
         yield f'{INDENT}"""'
         yield ""
         yield from _indented(self._constructor())
@@ -37,16 +39,24 @@ class OptimizerText:
         yield ""
         yield f"{INDENT}def update_step(self, gradient, variable, learning_rate):"
         yield from _indented(self._update(), 2)
+        if self.training.scheduled:
+            yield ""
+            yield from _indented(self._config())
 
     def _constructor(self) -> Iterator[str]:
         arguments = [
             *(["total_steps"] if self.training.scheduled else []),
             *(["dropped"] if self.masks else []),
         ]
-        yield f"def __init__(self, {''.join(f'{each}, ' for each in arguments)}learning_rate=1.0, **options):"
-        yield f"{INDENT}super().__init__(learning_rate=learning_rate, **options)"
+        yield f"def __init__(self, {''.join(f'{each}, ' for each in arguments)}learning_rate=1.0, **kwargs):"
+        yield f"{INDENT}super().__init__(learning_rate=learning_rate, **kwargs)"
         yield from (f"{INDENT}self.{each} = {each}" for each in arguments)
         yield ""
+
+    def _config(self) -> Iterator[str]:
+        yield "def get_config(self):"
+        yield f'{INDENT}"""Return the arguments with which Keras makes a saved optimizer again."""'
+        yield f'{INDENT}return super().get_config() | {{"total_steps": self.total_steps}}'
 
     def _build(self) -> Iterator[str]:
         yield '"""Look up the numbers of each variable, and make a velocity of zeros for it."""'
@@ -68,12 +78,13 @@ class OptimizerText:
         if self.frozen:
             yield "if self.numbers[index] is None:"
             yield f"{INDENT}return"
+        share = "decay" if self.decays else "_"
         if self.training.scheduled:
-            yield "schedule, momentum, decay = self.numbers[index]"
+            yield f"schedule, momentum, {share} = self.numbers[index]"
             yield 'progress = ops.minimum(ops.cast(self.iterations, "float32") / self.total_steps, 1.0)'
             yield "rate = learning_rate * schedule(progress)"
         else:
-            yield "base, momentum, decay = self.numbers[index]"
+            yield f"base, momentum, {share} = self.numbers[index]"
             yield "rate = learning_rate * base"
         yield "velocity = self.velocities[index]"
         if self.gathers:
@@ -92,6 +103,9 @@ class OptimizerText:
 
     def _assign(self, new: str) -> Iterator[str]:
         share = SHARES.get(self.training.decay)
+        if self.gathers:
+            yield f"new = {new}"
+            new = "new"
         yield f"self.assign(velocity, {self._if_due(new, 'velocity')})"
         if share is None and not self.limits and not self.gathers:
             yield "self.assign_add(variable, velocity)"
@@ -99,7 +113,8 @@ class OptimizerText:
         yield "weight = variable + velocity"
         if share is not None:
             of = "weight" if self.training.decay == "after-step" else "variable"
-            yield f"weight = weight - {share} * {of}"
+            first = "schedule(0.0)" if self.training.scheduled else "base"
+            yield f"weight = weight - {share.format(first=first)} * {of}"
         if self.limits:
             yield "limit = self.limits[index]"
             yield "weight = limit(weight) if limit else weight"
@@ -107,7 +122,7 @@ class OptimizerText:
 
     def _if_due(self, new: str, old: str) -> str:
         """Return what a variable becomes: where gradients are gathered, nothing new until one is due."""
-        return f"ops.where(due, {new}, {old})" if self.gathers else new
+        return f"ops.where(due, {new}, ops.convert_to_tensor({old}))" if self.gathers else new
 
     def maker(self) -> Iterator[str]:
         """Yield the lines of the function that makes an optimizer for a model."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from convnet_cfg.errors import ConfigError, Problem
-from convnet_cfg.export.source.frame import Form, Frame, Step, make_frame
+from convnet_cfg.export.source.frame import PREPARATION, Form, Frame, Step, make_frame
 from convnet_cfg.export.source.keras_costs import counted, objective, targets
 from convnet_cfg.export.source.keras_emit import EMITTERS, plain_activation, read, text
 from convnet_cfg.export.source.keras_optimizer import OptimizerText
@@ -36,6 +36,7 @@ from convnet_cfg.export.source.text import (
     Expression,
     Items,
     call,
+    docstring,
     flat,
     lines,
     statement,
@@ -51,8 +52,13 @@ IMPORTS = {
     "Path": "from pathlib import Path",
     "Constant": "from keras.initializers import Constant",
 }
-LOCAL = ("Network", "objective", "model", "inputs", "outputs", "path", "weights")
-RESERVED = frozenset({*dir(builtins), *LIBRARY.definitions, *IMPORTS, *LOCAL})
+# fmt: off
+OF_THE_FILE = (
+    "HYPERPARAMETERS", "LIMITS", "Network", "PERIODS", "TableSGD", "WEIGHTS", "build_model", "inputs",
+    "load_weights", "make_optimizer", "model", "objective", "outputs", "path", "weights",
+)
+# fmt: on
+RESERVED = frozenset({*dir(builtins), *LIBRARY.definitions, *IMPORTS, *OF_THE_FILE})
 
 
 @dataclass(frozen=True)
@@ -246,8 +252,11 @@ class _Writer:
 
     def _outputs(self) -> Iterator[str]:
         for output in self.frame.outputs:
+            made = read(output.operand)
+            if self.known.get(flat(made)) == output.name:
+                continue  # a layer reads the same
             if output.operand.form is not Form.AS_IS:
-                yield from lines(read(output.operand), INDENT, f"{output.name} = ")
+                yield from lines(made, INDENT, f"{output.name} = ")
         variables = {step.name: self.inputs.get(step.name, step.name) for step in self.frame.inputs}
         inputs = next(iter(variables.values())) if len(variables) == 1 else _dictionary(variables)
         outputs = _dictionary({output.name: output.name for output in self.frame.outputs})
@@ -287,38 +296,37 @@ class _Writer:
         yield f"{INDENT}build_model().summary()"
 
     def _docstring(self) -> str:
-        written = f"Translated from {self.files} by convnet-cfg."
-        parts = [
-            f"{self.title}: a network of cuda-convnet in Keras.",
-            textwrap.fill(written, WIDTH),
-            "\n".join(self._usage()),
-            "\n".join(self._data_words()),
+        words = [
+            f"{self.title}: a network of {self.frame.network.dialect.title} in Keras.",
+            f"Translated from {self.files} by convnet-cfg. Data are {PREPARATION}.",
+            "\n".join(f"{INDENT}{line}" if line else "" for line in self._usage()),
+            "\n".join(f"{INDENT}{line}" for line in self._data_words()),
         ]
         if len(self.frame.network.replica_counts) > 1:
-            parts.append(textwrap.fill(PASSES, WIDTH))
-        return '"""' + "\n\n".join(parts) + '\n"""'
+            words.append(PASSES)
+        return "\n".join(docstring("\n\n".join(words), ""))
 
     def _usage(self) -> Iterator[str]:
         """Yield how the file is used."""
         data = _names([step.name for step in self.frame.inputs])
-        yield f"{INDENT}model = build_model()"
+        yield "model = build_model()"
         if self.trained:
-            yield f"{INDENT}load_weights(model)"
-        yield f"{INDENT}outputs = model({data})"
+            yield "load_weights(model)"
+        yield f"outputs = model({data})"
         if self.optimizer is not None:
             steps = ", total_steps=100_000" if self.training.scheduled else ""
             given = targets(self.frame)
             labels = f", {_names(given)}" if given else ""
             yield ""
-            yield f"{INDENT}model.compile(optimizer=make_optimizer(model{steps}))"
-            yield f"{INDENT}model.fit({data}{labels}, batch_size=128)"
+            yield f"model.compile(optimizer=make_optimizer(model{steps}))"
+            yield f"model.fit({data}{labels}, batch_size=128)"
 
     def _data_words(self) -> Iterator[str]:
         """Yield the shape of all data."""
         for step in self.frame.inputs:
             assert isinstance(step.layer.spec, DataSpec)
             shape = self.frame.shapes[step.layer.spec.data_index]
-            order = " (row, column, channel)" if len(shape) == 3 else ""
+            order = ", in the order row, column, channel" if len(shape) == 3 else ""
             yield f"{step.name}: {_tuple(('cases', *shape))}{order}"
         classes = {self.frame.data[name] for name in self.frame.network.labels if name in self.frame.data}
         wanted = targets(self.frame)

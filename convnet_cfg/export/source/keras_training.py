@@ -51,15 +51,15 @@ LIMITS: Mapping[type[Any], Callable[[Any, str], str]] = {
     nn.NonNegativeColumns: lambda limit, kernel: f"make_distributions({kernel})",
 }
 
-# What a decay takes off a weight beside the velocity; e, m, d: learning rate, momentum, weight decay.
+# What a decay takes off a weight beside the velocity; {first} is the learning rate at the start.
 SHARES = {
     "decoupled": "decay",
     "decoupled-lr": "rate * decay",
-    "decoupled-schedule": "rate / base * decay",
+    "decoupled-schedule": "rate / {first} * decay",
     "decoupled-matched": "rate / (1 - momentum) * decay",
     "after-step": "decay",
 }
-FORMULAS = {name: decay.formula.partition("; d/2")[0] for name, decay in DECAYS.items()}
+FORMULAS = {name: decay.formula.partition("; d")[0] for name, decay in DECAYS.items()}
 
 
 def limited(limit: Any, kernel: str) -> str:

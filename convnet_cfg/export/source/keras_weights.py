@@ -80,6 +80,15 @@ class Part(NamedTuple):
             arguments.append(f"bias_initializer=Constant({number(self.bias.first)})")
         return [*arguments, f"name={text(self.name)}"]
 
+    def numbers(self) -> list[str]:
+        """Return the same for a layer that Keras lacks: numbers, with which Keras can save it."""
+        arguments = []
+        if self.shared is None and self.kernel.first:
+            arguments.append(f"deviation={number(self.kernel.first)}")
+        if self.bias is not None and self.bias.first:
+            arguments.append(f"first_bias={number(self.bias.first)}")
+        return [*arguments, f"name={text(self.name)}"]
+
 
 def span_of(step: Step, number: int) -> Span:
     """Return where the filters of an input lie along a side of the image."""
@@ -100,7 +109,7 @@ def initial(kernel: Weight) -> str:
 def _dense(part: Part) -> Call:
     if part.shared is not None:
         kind = "SharedDense" if part.bias else "SharedProduct"
-        return Call(kind, (part.shared, *part.options()), part.operand)
+        return Call(kind, (part.shared, *part.numbers()), part.operand)
     units = str(part.kernel.shape[1])
     return Call("layers.Dense", (units, *_without_bias(part), *part.options()), part.operand)
 
@@ -124,10 +133,10 @@ def _conv(part: Part) -> Call:
         geometry.append('padding="same"')
     if part.shared is not None:
         kind = "SharedConv2D" if part.bias else "SharedFilters"
-        made_part = Call(kind, (part.shared, *geometry[2:], *part.options()), operand)
+        made_part = Call(kind, (part.shared, *geometry[2:], *part.numbers()), operand)
     elif window.groups > 1:
         kind = "GroupedConv2D" if part.bias else "GroupedFilters"
-        made_part = Call(kind, (*geometry, *part.options()), operand)
+        made_part = Call(kind, (*geometry, *part.numbers()), operand)
     else:
         arguments = (*geometry, *_without_bias(part), *part.options())
         made_part = Call("layers.Conv2D", arguments, operand)
@@ -156,19 +165,19 @@ def _local(part: Part) -> Call:
         kind = "GroupedLocallyConnected2D" if part.bias else "GroupedLocalFilters"
     else:
         kind = "LocallyConnected2D" if part.bias else "LocalFilters"
-    return Call(kind, (*geometry, *part.options()), operand)
+    return Call(kind, (*geometry, *part.numbers()), operand)
 
 
 def _blocks(part: Part) -> Call:
     kind = "BlockDense" if part.bias else "BlockProducts"
     geometry = (str(part.step.made.units), f"blocks={part.step.made.parts}")
-    return Call(kind, (*geometry, *part.options()), part.operand)
+    return Call(kind, (*geometry, *part.numbers()), part.operand)
 
 
 def _drop_connect(part: Part) -> Call:
     kind = "CaseDropConnectDense" if part.step.made.per_case else "DropConnectDense"
     geometry = (str(part.step.made.units), f"rate={number(part.step.made.rate)}")
-    return Call(kind, (*geometry, *part.options()), part.operand)
+    return Call(kind, (*geometry, *part.numbers()), part.operand)
 
 
 def _transition(part: Part) -> Call:
@@ -198,7 +207,7 @@ def _pixels(part: Part) -> Call:
     made = part.step.made
     if made.groups > 1:
         geometry = (str(made.units), f"groups={made.groups}")
-        return Call("GroupedPixelDense", (*geometry, *part.options()), part.operand)
+        return Call("GroupedPixelDense", (*geometry, *part.numbers()), part.operand)
     return Call("layers.Dense", (str(made.units), *part.options()), part.operand)
 
 
@@ -272,7 +281,7 @@ def emit_weights(step: Step, activation: str | None, shared: Mapping[str, str]) 
         whole = Call("layers.Add", (f"name={text(name)}",), Items(made_parts))
     if own_bias:
         assert step.bias is not None
-        first = [f"bias_initializer=Constant({number(step.bias.first)})"] if step.bias.first else []
+        first = [f"first_bias={number(step.bias.first)}"] if step.bias.first else []
         kind = "BiasOfEachFilter" if made.shared_bias else "BiasOfEachPlace"
         whole = Call(kind, (*first, f"name={text(f'{name}_bias')}"), whole)
     if isinstance(made, nn.DropoutDense):

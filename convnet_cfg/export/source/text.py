@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias, Union
 
@@ -88,3 +89,20 @@ def _together_or_not(expressions: tuple[Expression, ...], indent: str) -> Iterat
 def _one_by_one(expressions: tuple[Expression, ...], indent: str) -> Iterator[str]:
     for expression in expressions:
         yield from lines(expression, indent, behind=",")
+
+
+def docstring(text: str, indent: str) -> list[str]:
+    """Return the lines of a docstring; its paragraphs are wrapped unless they are indented.
+
+    Quotes and backslashes, which names of files may have, are written as others that end nothing.
+    """
+    first, *others = text.replace("\\", "/").replace('"', "'").split("\n\n")
+    wrapped = [line for part in others for line in ("", *_paragraph(part, WIDTH - len(indent)))]
+    start, *rest = [*_paragraph(first, WIDTH - len(indent) - 6), *wrapped]
+    if not rest:
+        return [f'{indent}"""{start}"""']
+    return [f'{indent}"""{start}', *(f"{indent}{line}" if line else "" for line in rest), f'{indent}"""']
+
+
+def _paragraph(text: str, width: int) -> list[str]:
+    return text.splitlines() if text.startswith(INDENT) else textwrap.wrap(text, width)

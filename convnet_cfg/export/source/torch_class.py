@@ -9,10 +9,10 @@ from math import prod
 
 from convnet_cfg.errors import join_words
 from convnet_cfg.export.source.frame import Output, Step
-from convnet_cfg.export.source.text import INDENT
+from convnet_cfg.export.source.text import INDENT, docstring
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.export.source.torch_steps import returned, within_costs
-from convnet_cfg.export.source.torch_text import assignment, docstring, returning
+from convnet_cfg.export.source.torch_text import assignment, returning
 from convnet_cfg.language.cost_types import CostSpec
 from convnet_cfg.language.layer_types import DataSpec, SoftmaxSpec
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convnet_cfg.export.source.text import INDENT
+from convnet_cfg.export.source.text import INDENT, docstring
 from convnet_cfg.export.source.torch_program import Program
-from convnet_cfg.export.source.torch_text import docstring, remark
+from convnet_cfg.export.source.torch_text import remark
 from convnet_cfg.export.source.torch_training import BESIDE, Training
 from convnet_cfg.language.params import DEFAULT_DECAY
 from convnet_cfg.nn import DropConnectDense

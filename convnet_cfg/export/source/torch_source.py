@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convnet_cfg.errors import ConfigError
-from convnet_cfg.export.source.frame import Frame, make_frame
+from convnet_cfg.export.source.frame import PREPARATION, Frame, make_frame
 from convnet_cfg.export.source.pasting import Library, import_block, names_in_order
-from convnet_cfg.export.source.text import INDENT, WIDTH
+from convnet_cfg.export.source.text import INDENT, WIDTH, docstring
 from convnet_cfg.export.source.torch_class import (
     class_name,
     network_class,
     objective_function,
     objective_names,
+    outputs_name,
 )
 from convnet_cfg.export.source.torch_costs import objective_terms
 from convnet_cfg.export.source.torch_optimizer import functions
 from convnet_cfg.export.source.torch_program import Array, Parameter, Program
 from convnet_cfg.export.source.torch_steps import go_through, returned
-from convnet_cfg.export.source.torch_text import docstring
 from convnet_cfg.export.source.torch_training import Training, training
 from convnet_cfg.language.layer_types import Image
 from convnet_cfg.language.layout import Layout, bias_layout, kernel_layout
@@ -44,19 +44,13 @@ OF_MODULES = (
     "zero_grad",
 )
 # fmt: on
-RESERVED = frozenset(
-    {
-        *dir(builtins),
-        *LIBRARY.definitions,
-        *IMPORTS,
-        *OF_MODULES,
-        "model",
-        "optimizer",
-        "outputs",
-        "self",
-        "total",
-    }
+# fmt: off
+OF_THE_FILE = (
+    "WEIGHTS", "hold_limits", "load_weights", "make_optimizer", "model", "objective", "optimizer", "outputs",
+    "param_groups", "self", "set_learning_rates", "settings", "total",
 )
+# fmt: on
+RESERVED = frozenset({*dir(builtins), *LIBRARY.definitions, *IMPORTS, *OF_MODULES, *OF_THE_FILE})
 
 
 @dataclass(frozen=True)
@@ -136,30 +130,36 @@ def _text(
 # -- the head of the file
 
 
-DATA = (
-    "Images are (cases, channels, rows, columns), prepared as for the training: the data providers of "
-    "cuda-convnet subtract their mean."
-)
+DATA = f"Images are (cases, channels, rows, columns), {PREPARATION}."
 
 
 def _words(program: Program, title: str, files: str, made: Training | None, trained: bool) -> str:
     words = [f"{title}: a network of {program.frame.network.dialect.title} in PyTorch."]
-    words.append(f"Translated from {files}. {DATA}")
+    words.append(f"Translated from {files} by convnet-cfg. {DATA}")
+    words.append(_indented(_use(program, title, trained)))
     if made and made.settings:
-        words += [
-            "A training:",
-            "\n".join(f"{INDENT}{line}" for line in _usage(program, title, made, trained)),
-        ]
+        words += ["A training:", _indented(_training(program, made))]
     return "\n\n".join(words)
 
 
-def _usage(program: Program, title: str, made: Training, trained: bool) -> Iterator[str]:
-    """Yield the lines of a training."""
-    inputs = ", ".join(step.name for step in program.frame.inputs)
-    targets = [target.name for target in program.frame.targets]
+def _indented(lines: Iterator[str]) -> str:
+    return "\n".join(f"{INDENT}{line}" for line in lines)
+
+
+def _use(program: Program, title: str, trained: bool) -> Iterator[str]:
+    """Yield the lines that make the model and its outputs."""
     yield f"model = {class_name(title, RESERVED)}()"
     if trained:
         yield "load_weights(model)"
+    inputs = ", ".join(step.name for step in program.frame.inputs)
+    yield f"{outputs_name(program)} = model.eval()({inputs})"
+
+
+def _training(program: Program, made: Training) -> Iterator[str]:
+    """Yield the lines of a training."""
+    inputs = ", ".join(step.name for step in program.frame.inputs)
+    targets = [target.name for target in program.frame.targets]
+    yield "model.train()"
     yield "optimizer = make_optimizer(model)"
     yield f"for {', '.join([inputs, *targets])} in minibatches:"
     if made.changes:

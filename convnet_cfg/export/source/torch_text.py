@@ -21,23 +21,6 @@ SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+ ", ast.Sub: "- ", ast.Mul
 SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
 
 
-def docstring(text: str, indent: str) -> list[str]:
-    """Return the lines of a docstring; its paragraphs are wrapped unless they are indented.
-
-    Quotes and backslashes, which names of files may have, are written as others that end nothing.
-    """
-    first, *others = text.replace("\\", "/").replace('"', "'").split("\n\n")
-    wrapped = [line for part in others for line in ("", *_paragraph(part, WIDTH - len(indent)))]
-    start, *rest = [*_paragraph(first, WIDTH - len(indent) - 6), *wrapped]
-    if not rest:
-        return [f'{indent}"""{start}"""']
-    return [f'{indent}"""{start}', *(f"{indent}{line}" if line else "" for line in rest), f'{indent}"""']
-
-
-def _paragraph(text: str, width: int) -> list[str]:
-    return text.splitlines() if text.startswith(INDENT) else textwrap.wrap(text, width)
-
-
 def assignment(name: str, code: str, indent: str, comment: str = "") -> list[str]:
     """Return the lines of `name = code`; a long sum or product is reckoned in several statements."""
     parts = _parts(code) if len(f"{indent}{name} = {code}") > WIDTH else None

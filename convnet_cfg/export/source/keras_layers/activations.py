@@ -6,8 +6,8 @@ from keras import layers, ops
 class ScaledTanh(layers.Layer):
     """a * tanh(b * x)."""
 
-    def __init__(self, a, b, **options):
-        super().__init__(**options)
+    def __init__(self, a, b, **kwargs):
+        super().__init__(**kwargs)
         self.a = a
         self.b = b
 
@@ -19,8 +19,8 @@ class ScaledTanh(layers.Layer):
 class Linear(layers.Layer):
     """a * x + b."""
 
-    def __init__(self, a, b, **options):
-        super().__init__(**options)
+    def __init__(self, a, b, **kwargs):
+        super().__init__(**kwargs)
         self.a = a
         self.b = b
 
@@ -32,8 +32,8 @@ class Linear(layers.Layer):
 class BoundedReLU(layers.Layer):
     """min(bound, max(0, x)); its gradient is 0 at both kinks."""
 
-    def __init__(self, bound, **options):
-        super().__init__(**options)
+    def __init__(self, bound, **kwargs):
+        super().__init__(**kwargs)
         self.bound = bound
 
     def call(self, x):
@@ -58,8 +58,8 @@ def soft_relu(x):
 class Logarithm(layers.Layer):
     """log(a + x)."""
 
-    def __init__(self, a, **options):
-        super().__init__(**options)
+    def __init__(self, a, **kwargs):
+        super().__init__(**kwargs)
         self.a = a
 
     def call(self, x):
@@ -70,8 +70,8 @@ class Logarithm(layers.Layer):
 class DoubleReLU(layers.Layer):
     """x - a * tanh(x / a); the gradient is tanh(x / a) ** 2, written out: its digits are lost near 0 else."""
 
-    def __init__(self, a, **options):
-        super().__init__(**options)
+    def __init__(self, a, **kwargs):
+        super().__init__(**kwargs)
         self.a = a
 
     def call(self, x):
@@ -84,8 +84,8 @@ class DoubleReLU(layers.Layer):
 class AbsoluteTanh(layers.Layer):
     """a * tanh(|b| * |x|); the gradient at 0 is that of x < 0."""
 
-    def __init__(self, a, b, **options):
-        super().__init__(**options)
+    def __init__(self, a, b, **kwargs):
+        super().__init__(**kwargs)
         self.a = a
         self.b = b
 
@@ -97,8 +97,8 @@ class AbsoluteTanh(layers.Layer):
 class Power(layers.Layer):
     """x ** a."""
 
-    def __init__(self, a, **options):
-        super().__init__(**options)
+    def __init__(self, a, **kwargs):
+        super().__init__(**kwargs)
         self.a = a
 
     def call(self, x):

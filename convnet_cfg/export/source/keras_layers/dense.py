@@ -2,6 +2,9 @@
 
 import keras
 from keras import layers, ops
+from keras.initializers import Constant
+
+from convnet_cfg.export.source.keras_layers.initial import normal
 
 
 class BlockProducts(layers.Layer):
@@ -10,16 +13,16 @@ class BlockProducts(layers.Layer):
     Kernel: (inputs, outputs of a block), block under block.
     """
 
-    def __init__(self, units, blocks, kernel_initializer="zeros", **options):
-        super().__init__(**options)
+    def __init__(self, units, blocks, deviation=0.0, **kwargs):
+        super().__init__(**kwargs)
         self.units = units
         self.blocks = blocks
-        self.kernel_initializer = kernel_initializer
+        self.deviation = deviation
 
     def build(self, input_shape):
         """Make the kernel."""
         shape = (input_shape[-1], self.units)
-        self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(shape=shape, initializer=normal(self.deviation), name="kernel")
 
     def call(self, values):
         """Return the outputs of all blocks, one behind the other."""
@@ -32,15 +35,15 @@ class BlockProducts(layers.Layer):
 class BlockDense(BlockProducts):
     """Fully connected layer in blocks, with a bias: (outputs of all blocks,)."""
 
-    def __init__(self, *arguments, bias_initializer="zeros", **options):
-        super().__init__(*arguments, **options)
-        self.bias_initializer = bias_initializer
+    def __init__(self, units, blocks, first_bias=0.0, **kwargs):
+        super().__init__(units, blocks, **kwargs)
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make kernel and bias."""
         super().build(input_shape)
         shape = (self.blocks * self.units,)
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(shape=shape, initializer=Constant(self.first_bias), name="bias")
 
     def call(self, values):
         """Return the outputs of all blocks with the bias added."""
@@ -53,19 +56,19 @@ class GroupedPixelDense(layers.Layer):
     Kernel: (channels of a group, groups * units); bias: (groups * units,).
     """
 
-    def __init__(self, units, groups, kernel_initializer="zeros", bias_initializer="zeros", **options):
-        super().__init__(**options)
+    def __init__(self, units, groups, deviation=0.0, first_bias=0.0, **kwargs):
+        super().__init__(**kwargs)
         self.units = units
         self.groups = groups
-        self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
+        self.deviation = deviation
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make kernel and bias."""
         outputs = self.groups * self.units
         shape = (input_shape[-1] // self.groups, outputs)
-        self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
-        self.bias = self.add_weight(shape=(outputs,), initializer=self.bias_initializer, name="bias")
+        self.kernel = self.add_weight(shape=shape, initializer=normal(self.deviation), name="kernel")
+        self.bias = self.add_weight(shape=(outputs,), initializer=Constant(self.first_bias), name="bias")
 
     def call(self, pixels):
         """Return the outputs of all groups, one behind the other."""
@@ -82,19 +85,19 @@ class DropConnectDense(layers.Layer):
     kept, because dropped weights lose their momentum.
     """
 
-    def __init__(self, units, rate, kernel_initializer="zeros", bias_initializer="zeros", **options):
-        super().__init__(**options)
+    def __init__(self, units, rate, deviation=0.0, first_bias=0.0, **kwargs):
+        super().__init__(**kwargs)
         self.units = units
         self.rate = rate
-        self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
+        self.deviation = deviation
+        self.first_bias = first_bias
         self.seed = keras.random.SeedGenerator()
 
     def build(self, input_shape):
         """Make kernel, bias and the kernel's mask."""
         shape = (input_shape[-1], self.units)
-        self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
-        self.bias = self.add_weight(shape=(self.units,), initializer=self.bias_initializer, name="bias")
+        self.kernel = self.add_weight(shape=shape, initializer=normal(self.deviation), name="kernel")
+        self.bias = self.add_weight(shape=(self.units,), initializer=Constant(self.first_bias), name="bias")
         self.mask = self.add_weight(shape=shape, initializer="ones", trainable=False, name="mask")
 
     def call(self, values, training=False):
@@ -116,19 +119,19 @@ class CaseDropConnectDense(layers.Layer):
     In tests all outputs are multiplied by 1 - rate; nothing is scaled in training.
     """
 
-    def __init__(self, units, rate, kernel_initializer="zeros", bias_initializer="zeros", **options):
-        super().__init__(**options)
+    def __init__(self, units, rate, deviation=0.0, first_bias=0.0, **kwargs):
+        super().__init__(**kwargs)
         self.units = units
         self.rate = rate
-        self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
+        self.deviation = deviation
+        self.first_bias = first_bias
         self.seed = keras.random.SeedGenerator()
 
     def build(self, input_shape):
         """Make kernel and bias."""
         shape = (input_shape[-1], self.units)
-        self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
-        self.bias = self.add_weight(shape=(self.units,), initializer=self.bias_initializer, name="bias")
+        self.kernel = self.add_weight(shape=shape, initializer=normal(self.deviation), name="kernel")
+        self.bias = self.add_weight(shape=(self.units,), initializer=Constant(self.first_bias), name="bias")
 
     def call(self, values, training=False):
         """Return the product with the kernel, and the bias."""

@@ -10,8 +10,8 @@ class MaskDropout(layers.Layer):
     That of Keras scales in training instead.
     """
 
-    def __init__(self, rate, **options):
-        super().__init__(**options)
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
         self.rate = rate
         self.seed = keras.random.SeedGenerator()
 
@@ -26,8 +26,8 @@ class MaskDropout(layers.Layer):
 class FixedCountDropout(layers.Layer):
     """Keeps `kept` random units in training, the same ones for all cases; in tests multiplies by 1 - rate."""
 
-    def __init__(self, rate, kept, **options):
-        super().__init__(**options)
+    def __init__(self, rate, kept, **kwargs):
+        super().__init__(**kwargs)
         self.rate = rate
         self.kept = kept
         self.seed = keras.random.SeedGenerator()

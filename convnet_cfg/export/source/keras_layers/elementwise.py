@@ -8,8 +8,8 @@ from keras import layers, ops
 class Scale(layers.Layer):
     """All values times a factor."""
 
-    def __init__(self, factor, **options):
-        super().__init__(**options)
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
         self.factor = factor
 
     def call(self, values):
@@ -20,8 +20,8 @@ class Scale(layers.Layer):
 class WeightedSum(layers.Layer):
     """Sum of the inputs, each times its coefficient."""
 
-    def __init__(self, coefficients, **options):
-        super().__init__(**options)
+    def __init__(self, coefficients, **kwargs):
+        super().__init__(**kwargs)
         self.coefficients = coefficients
 
     def call(self, inputs):
@@ -41,8 +41,8 @@ class MaximumOfAll(layers.Layer):
 class Slice(layers.Layer):
     """The values from `start` up to `end` without it."""
 
-    def __init__(self, start, end, **options):
-        super().__init__(**options)
+    def __init__(self, start, end, **kwargs):
+        super().__init__(**kwargs)
         self.start = start
         self.end = end
 

@@ -1,6 +1,9 @@
 """Layers with filters that Keras lacks: in groups, of each place, with a bias for each place, shared."""
 
 from keras import layers, ops
+from keras.initializers import Constant
+
+from convnet_cfg.export.source.keras_layers.initial import normal
 
 
 class GroupedFilters(layers.Layer):
@@ -10,21 +13,19 @@ class GroupedFilters(layers.Layer):
     Kernel: (size, size, channels of a group, filters).
     """
 
-    def __init__(
-        self, filters, size, groups, strides=1, padding="valid", kernel_initializer="zeros", **options
-    ):
-        super().__init__(**options)
+    def __init__(self, filters, size, groups, strides=1, padding="valid", deviation=0.0, **kwargs):
+        super().__init__(**kwargs)
         self.filters = filters
         self.size = size
         self.groups = groups
         self.strides = strides
         self.padding = padding
-        self.kernel_initializer = kernel_initializer
+        self.deviation = deviation
 
     def build(self, input_shape):
         """Make the kernel."""
         shape = (self.size, self.size, input_shape[-1] // self.groups, self.filters)
-        self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(shape=shape, initializer=normal(self.deviation), name="kernel")
 
     def call(self, images):
         """Return the filtered images of all groups, one group behind the other."""
@@ -40,14 +41,14 @@ class GroupedFilters(layers.Layer):
 class GroupedConv2D(GroupedFilters):
     """Convolution in groups, with a bias for each filter."""
 
-    def __init__(self, *arguments, bias_initializer="zeros", **options):
-        super().__init__(*arguments, **options)
-        self.bias_initializer = bias_initializer
+    def __init__(self, filters, size, groups, first_bias=0.0, **kwargs):
+        super().__init__(filters, size, groups, **kwargs)
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make kernel and bias."""
         super().build(input_shape)
-        self.bias = self.add_weight(shape=(self.filters,), initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(shape=(self.filters,), initializer=Constant(self.first_bias), name="bias")
 
     def call(self, images):
         """Return the filtered images with the bias added."""
@@ -57,8 +58,8 @@ class GroupedConv2D(GroupedFilters):
 class TakeChannels(layers.Layer):
     """The channels whose numbers are in a text, in that order."""
 
-    def __init__(self, channels, **options):
-        super().__init__(**options)
+    def __init__(self, channels, **kwargs):
+        super().__init__(**kwargs)
         self.channels = [int(number) for number in channels.split()]
 
     def call(self, images):
@@ -69,14 +70,14 @@ class TakeChannels(layers.Layer):
 class BiasOfEachFilter(layers.Layer):
     """Adds a bias that each filter has: (filters,)."""
 
-    def __init__(self, bias_initializer="zeros", **options):
-        super().__init__(**options)
-        self.bias_initializer = bias_initializer
+    def __init__(self, first_bias=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make the bias."""
         shape = input_shape[-1:]
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(shape=shape, initializer=Constant(self.first_bias), name="bias")
 
     def call(self, images):
         """Return the images with the bias added."""
@@ -86,13 +87,13 @@ class BiasOfEachFilter(layers.Layer):
 class BiasOfEachPlace(layers.Layer):
     """Adds a bias that each filter has at each place: (rows, columns, filters)."""
 
-    def __init__(self, bias_initializer="zeros", **options):
-        super().__init__(**options)
-        self.bias_initializer = bias_initializer
+    def __init__(self, first_bias=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make the bias."""
-        self.bias = self.add_weight(shape=input_shape[1:], initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(shape=input_shape[1:], initializer=Constant(self.first_bias), name="bias")
 
     def call(self, images):
         """Return the images with the bias added."""
@@ -105,18 +106,18 @@ class LocalFilters(layers.Layer):
     Kernel: (rows, columns, size, size, channels, filters).
     """
 
-    def __init__(self, filters, size, strides=1, kernel_initializer="zeros", **options):
-        super().__init__(**options)
+    def __init__(self, filters, size, strides=1, deviation=0.0, **kwargs):
+        super().__init__(**kwargs)
         self.filters = filters
         self.size = size
         self.strides = strides
-        self.kernel_initializer = kernel_initializer
+        self.deviation = deviation
 
     def build(self, input_shape):
         """Make the kernel."""
         rows, columns = ((side - self.size) // self.strides + 1 for side in input_shape[1:3])
         shape = (rows, columns, self.size, self.size, input_shape[-1], self.filters)
-        self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(shape=shape, initializer=normal(self.deviation), name="kernel")
 
     def call(self, images):
         """Return the sum over the pixels of the windows, each times its own part of the filters."""
@@ -129,15 +130,15 @@ class LocalFilters(layers.Layer):
 class LocallyConnected2D(LocalFilters):
     """Convolution with other filters at each place, and a bias for each of them: (rows, columns, filters)."""
 
-    def __init__(self, *arguments, bias_initializer="zeros", **options):
-        super().__init__(*arguments, **options)
-        self.bias_initializer = bias_initializer
+    def __init__(self, filters, size, first_bias=0.0, **kwargs):
+        super().__init__(filters, size, **kwargs)
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make kernel and bias."""
         super().build(input_shape)
         shape = (*self.kernel.shape[:2], self.filters)
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(shape=shape, initializer=Constant(self.first_bias), name="bias")
 
     def call(self, images):
         """Return the filtered images with the bias added."""
@@ -150,20 +151,20 @@ class GroupedLocalFilters(layers.Layer):
     Kernel: (rows, columns, size, size, channels of a group, filters).
     """
 
-    def __init__(self, filters, size, groups, strides=1, kernel_initializer="zeros", **options):
-        super().__init__(**options)
+    def __init__(self, filters, size, groups, strides=1, deviation=0.0, **kwargs):
+        super().__init__(**kwargs)
         self.filters = filters
         self.size = size
         self.groups = groups
         self.strides = strides
-        self.kernel_initializer = kernel_initializer
+        self.deviation = deviation
 
     def build(self, input_shape):
         """Make the kernel."""
         rows, columns = ((side - self.size) // self.strides + 1 for side in input_shape[1:3])
         depth = input_shape[-1] // self.groups
         shape = (rows, columns, self.size, self.size, depth, self.filters)
-        self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(shape=shape, initializer=normal(self.deviation), name="kernel")
 
     def call(self, images):
         """Return the filtered images of all groups, one group behind the other."""
@@ -182,15 +183,15 @@ class GroupedLocalFilters(layers.Layer):
 class GroupedLocallyConnected2D(GroupedLocalFilters):
     """Convolution in groups with other filters at each place, and a bias for each of them."""
 
-    def __init__(self, *arguments, bias_initializer="zeros", **options):
-        super().__init__(*arguments, **options)
-        self.bias_initializer = bias_initializer
+    def __init__(self, filters, size, groups, first_bias=0.0, **kwargs):
+        super().__init__(filters, size, groups, **kwargs)
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make kernel and bias."""
         super().build(input_shape)
         shape = (*self.kernel.shape[:2], self.filters)
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(shape=shape, initializer=Constant(self.first_bias), name="bias")
 
     def call(self, images):
         """Return the filtered images with the bias added."""
@@ -208,8 +209,8 @@ def pixels_of_windows(images, size, strides):
 class SharedFilters(layers.Layer):
     """Convolution with the kernel of another layer; no bias."""
 
-    def __init__(self, kernel, strides=1, padding="valid", **options):
-        super().__init__(**options)
+    def __init__(self, kernel, strides=1, padding="valid", **kwargs):
+        super().__init__(**kwargs)
         self.kernel = kernel
         self.strides = strides
         self.padding = padding
@@ -222,14 +223,14 @@ class SharedFilters(layers.Layer):
 class SharedConv2D(SharedFilters):
     """Convolution with the kernel of another layer, and a bias of its own."""
 
-    def __init__(self, *arguments, bias_initializer="zeros", **options):
-        super().__init__(*arguments, **options)
-        self.bias_initializer = bias_initializer
+    def __init__(self, kernel, first_bias=0.0, **kwargs):
+        super().__init__(kernel, **kwargs)
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make the bias."""
         shape = self.kernel.shape[-1:]
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(shape=shape, initializer=Constant(self.first_bias), name="bias")
 
     def call(self, images):
         """Return the filtered images with the bias added."""
@@ -239,8 +240,8 @@ class SharedConv2D(SharedFilters):
 class SharedProduct(layers.Layer):
     """Product with the kernel of another fully connected layer; no bias."""
 
-    def __init__(self, kernel, **options):
-        super().__init__(**options)
+    def __init__(self, kernel, **kwargs):
+        super().__init__(**kwargs)
         self.kernel = kernel
 
     def call(self, values):
@@ -251,14 +252,14 @@ class SharedProduct(layers.Layer):
 class SharedDense(SharedProduct):
     """Fully connected layer with the kernel of another one, and a bias of its own."""
 
-    def __init__(self, *arguments, bias_initializer="zeros", **options):
-        super().__init__(*arguments, **options)
-        self.bias_initializer = bias_initializer
+    def __init__(self, kernel, first_bias=0.0, **kwargs):
+        super().__init__(kernel, **kwargs)
+        self.first_bias = first_bias
 
     def build(self, input_shape):
         """Make the bias."""
         shape = self.kernel.shape[-1:]
-        self.bias = self.add_weight(shape=shape, initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(shape=shape, initializer=Constant(self.first_bias), name="bias")
 
     def call(self, values):
         """Return the product with the kernel, and the bias."""

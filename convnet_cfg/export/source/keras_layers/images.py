@@ -7,8 +7,8 @@ from keras import layers, ops
 class Nailbed(layers.Layer):
     """Every `strides`-th pixel in both directions, from `start` on."""
 
-    def __init__(self, start, strides, **options):
-        super().__init__(**options)
+    def __init__(self, start, strides, **kwargs):
+        super().__init__(**kwargs)
         self.start = start
         self.strides = strides
 
@@ -20,8 +20,8 @@ class Nailbed(layers.Layer):
 class GaussianBlur(layers.Layer):
     """Gaussian blur of each channel, with zeros beyond the border; its weights sum to 1."""
 
-    def __init__(self, size, deviation, **options):
-        super().__init__(**options)
+    def __init__(self, size, deviation, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.deviation = deviation
 
@@ -43,8 +43,8 @@ class BilinearResize(layers.Layer):
     half-pixel term, and the last row is never reached.
     """
 
-    def __init__(self, target, scale, **options):
-        super().__init__(**options)
+    def __init__(self, target, scale, **kwargs):
+        super().__init__(**kwargs)
         self.target = target
         self.scale = scale
 
@@ -78,8 +78,8 @@ class RandomScale(layers.Layer):
     and of one pixel more, and `target` pixels are cut out anywhere.
     """
 
-    def __init__(self, max_scale, target, **options):
-        super().__init__(**options)
+    def __init__(self, max_scale, target, **kwargs):
+        super().__init__(**kwargs)
         self.max_scale = max_scale
         self.target = target
         self.seed = keras.random.SeedGenerator()
@@ -101,8 +101,8 @@ class RandomScaleOrCentre(layers.Layer):
     and of one pixel more, and `target` pixels are cut out anywhere.
     """
 
-    def __init__(self, max_scale, target, **options):
-        super().__init__(**options)
+    def __init__(self, max_scale, target, **kwargs):
+        super().__init__(**kwargs)
         self.max_scale = max_scale
         self.target = target
         self.seed = keras.random.SeedGenerator()
@@ -149,8 +149,8 @@ class RGBToYUV(layers.Layer):
 class RGBToLAB(layers.Layer):
     """Colours from RGB in 0 ... 1 to L*a*b*; `offset` is subtracted from L."""
 
-    def __init__(self, offset, **options):
-        super().__init__(**options)
+    def __init__(self, offset, **kwargs):
+        super().__init__(**kwargs)
         self.offset = offset
 
     def call(self, images):

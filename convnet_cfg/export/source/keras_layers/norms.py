@@ -9,8 +9,8 @@ class CrossChannelNorm(layers.Layer):
     y[c] = x[c] / (constant + scale * sum of x[k] ** 2 over the `size` channels k around c) ** power
     """
 
-    def __init__(self, size, scale, power, constant=1.0, **options):
-        super().__init__(**options)
+    def __init__(self, size, scale, power, constant=1.0, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.scale = scale
         self.power = power
@@ -31,8 +31,8 @@ class BlockNorm(layers.Layer):
     y[c] = x[c] / (constant + scale * sum of x[k] ** 2 over the channels k of the block of c) ** power
     """
 
-    def __init__(self, size, scale, power, constant=1.0, **options):
-        super().__init__(**options)
+    def __init__(self, size, scale, power, constant=1.0, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.scale = scale
         self.power = power
@@ -55,8 +55,8 @@ class ResponseNorm(layers.Layer):
     y[p] = x[p] / (constant + scale * sum of x[q] ** 2 over the size x size window around p) ** power
     """
 
-    def __init__(self, size, scale, power, constant=1.0, **options):
-        super().__init__(**options)
+    def __init__(self, size, scale, power, constant=1.0, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.scale = scale
         self.power = power
@@ -76,8 +76,8 @@ class ContrastNorm(layers.Layer):
     The means, over the pixels inside the image, are constants to the gradient.
     """
 
-    def __init__(self, size, scale, power, constant=1.0, **options):
-        super().__init__(**options)
+    def __init__(self, size, scale, power, constant=1.0, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.scale = scale
         self.power = power
@@ -99,8 +99,8 @@ class NominalContrastNorm(layers.Layer):
     The means are sums divided by size ** 2, at the border too; they are constants to the gradient.
     """
 
-    def __init__(self, size, scale, power, constant=1.0, **options):
-        super().__init__(**options)
+    def __init__(self, size, scale, power, constant=1.0, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.scale = scale
         self.power = power

@@ -14,8 +14,8 @@ class MaxPooling(layers.Layer):
     of them, which matters wherever an image is flat.
     """
 
-    def __init__(self, size, strides, padding, **options):
-        super().__init__(**options)
+    def __init__(self, size, strides, padding, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.strides = strides
         self.padding = padding
@@ -34,8 +34,8 @@ class MaxMagnitudePooling(layers.Layer):
     the whole gradient.
     """
 
-    def __init__(self, size, strides, padding, **options):
-        super().__init__(**options)
+    def __init__(self, size, strides, padding, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.strides = strides
         self.padding = padding
@@ -69,8 +69,8 @@ class AveragePooling(layers.Layer):
     `padding` counts the pixels that windows reach beyond the border.
     """
 
-    def __init__(self, size, strides, padding, **options):
-        super().__init__(**options)
+    def __init__(self, size, strides, padding, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.strides = strides
         self.padding = padding
@@ -91,8 +91,8 @@ class ChannelMaxPooling(layers.Layer):
     Every channel that equals the maximum gets the whole gradient.
     """
 
-    def __init__(self, size, strides, padding, **options):
-        super().__init__(**options)
+    def __init__(self, size, strides, padding, **kwargs):
+        super().__init__(**kwargs)
         self.size = size
         self.strides = strides
         self.padding = padding

@@ -7,8 +7,8 @@ from keras import layers, ops
 class NoisyReLU(layers.Layer):
     """max(0, r + r * noise) with r = max(0, x) and normal noise; the gradient is 1 where that is above 0."""
 
-    def __init__(self, **options):
-        super().__init__(**options)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
         self.seed = keras.random.SeedGenerator()
 
     def call(self, x):
@@ -41,8 +41,8 @@ def firing(x, refractory, membrane, gain, smoothing):
 class FiringRate(layers.Layer):
     """amplitude * (1 / period + deviation * noise where x > 0), at least 0: integrate-and-fire neurons."""
 
-    def __init__(self, amplitude, refractory, membrane, gain, smoothing, deviation, **options):
-        super().__init__(**options)
+    def __init__(self, amplitude, refractory, membrane, gain, smoothing, deviation, **kwargs):
+        super().__init__(**kwargs)
         self.amplitude = amplitude
         self.constants = (refractory, membrane, gain, smoothing)
         self.deviation = deviation
@@ -69,8 +69,8 @@ def alpha_sum(time, period, synapse):
 class AlphaSpikes(layers.Layer):
     """amplitude times spikes at a random time, through a synapse of an alpha function."""
 
-    def __init__(self, amplitude, refractory, membrane, gain, smoothing, synapse, **options):
-        super().__init__(**options)
+    def __init__(self, amplitude, refractory, membrane, gain, smoothing, synapse, **kwargs):
+        super().__init__(**kwargs)
         self.amplitude = amplitude
         self.constants = (refractory, membrane, gain, smoothing)
         self.synapse = synapse
@@ -89,8 +89,8 @@ class AlphaSpikes(layers.Layer):
 class MembraneAlphaSpikes(layers.Layer):
     """amplitude times spikes at a random time, through a synapse of an alpha function and the membrane."""
 
-    def __init__(self, amplitude, refractory, membrane, gain, smoothing, synapse, **options):
-        super().__init__(**options)
+    def __init__(self, amplitude, refractory, membrane, gain, smoothing, synapse, **kwargs):
+        super().__init__(**kwargs)
         self.amplitude = amplitude
         self.constants = (refractory, membrane, gain, smoothing)
         self.membrane = membrane
