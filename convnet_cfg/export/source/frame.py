@@ -33,6 +33,10 @@ from convnet_cfg.nn.weighted import Weighted, as_list
 
 NEED_PARAMS: tuple[type[LayerSpec], ...] = (NormSpec, DropoutSpec, InvertedDropoutSpec, HalfSpec, SubsetSpec)
 PREPARATION = "prepared as for the training: the data providers of cuda-convnet subtract their mean"
+NOMINAL = (
+    "cuda-convnet2 divided the sum over the cases by the size of a full minibatch, also if the last one had "
+    "fewer."
+)
 LOGITS = "/logits"  # ends the name of the output that is a softmax layer's input
 
 

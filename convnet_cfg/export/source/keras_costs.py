@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from convnet_cfg import nn
-from convnet_cfg.export.source.frame import CostStep, Form, Frame
+from convnet_cfg.export.source.frame import NOMINAL, CostStep, Form, Frame
 from convnet_cfg.export.source.keras_emit import number
-from convnet_cfg.export.source.text import INDENT, Call, Expression, call, flat, lines
+from convnet_cfg.export.source.text import INDENT, Call, Expression, call, docstring, flat, lines
 
 CostOf = Callable[..., Expression]
 
@@ -117,7 +117,9 @@ def objective(frame: Frame) -> Iterator[str]:
     """Yield the lines of the function `objective`."""
     arguments = ", ".join(["outputs", *targets(frame)])
     yield f"def objective({arguments}):"
-    yield f'{INDENT}"""Return what training minimizes, {_words(frame)}."""'
+    words = [f"Return what training minimizes, {_words(frame)}."]
+    words += [NOMINAL] if frame.network.dialect.nominal_divisor else []
+    yield from docstring("\n\n".join(words), INDENT)
     yield from _reordered(frame)
     for cost in counted(frame):
         yield from lines(_cost(cost, frame), INDENT, before=f"{cost.name} = ")

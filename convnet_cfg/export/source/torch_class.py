@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from math import prod
 
 from convnet_cfg.errors import join_words
-from convnet_cfg.export.source.frame import Output, Step
+from convnet_cfg.export.source.frame import NOMINAL, Output, Step
 from convnet_cfg.export.source.text import INDENT, docstring
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.export.source.torch_steps import returned, within_costs
@@ -134,12 +134,6 @@ def objective_names(program: Program) -> dict[str, str]:
     alone = len(outputs) == 1
     names = {name: name if alone else f'outputs["{name}"]' for name in outputs}
     return {**names, **{target.name: target.name for target in program.frame.targets}}
-
-
-NOMINAL = (
-    "cuda-convnet2 divided the sum over the cases by the size of a full minibatch, also if the last one had "
-    "fewer."
-)
 
 
 def objective_function(program: Program, terms: Sequence[str]) -> list[str]:

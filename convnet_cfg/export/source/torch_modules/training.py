@@ -17,6 +17,8 @@ class VelocitySGD(torch.optim.Optimizer):
         """Update all parameters."""
         for group in self.param_groups:
             for weight in group["params"]:
+                if weight.grad is None:  # no cost depends on it
+                    continue
                 velocity = self.state[weight].setdefault("velocity", torch.zeros_like(weight))
                 gradient = weight.grad + group["weight_decay"] * weight
                 velocity.mul_(group["momentum"]).sub_(gradient, alpha=group["lr"])
