@@ -230,6 +230,7 @@ def shared(first_type, second):
 
 FULL = "outputs=48\ninitW=0.1"
 FILTERS = "channels=3\nfilters=3\nfilterSize=3\npadding=1\nstride=1\ninitW=0.1"
+RATES_OF_TWO = "epsW=0.1,0.1\nepsB=0.02\nmomW=0.5,0.5\nmomB=0.5\nwc=0.01,0.01\n"
 RATES = "epsW={}\nepsB=0.02\nmomW=0.5\nmomB=0.5\nwc=0.01\n"
 
 
@@ -248,8 +249,13 @@ def rules(folder):
     yield make_case("limits", network, data_shapes(network))
     yield make_case("share of the schedule", network, data_shapes(network), "decoupled-schedule")
     sharing = {"fc": shared("fc", FULL), "conv": shared("conv", f"{FILTERS}\npartialSum=1")}
+    twice = "[fc]\ntype=fc\ninputs=a,b\noutputs=2\ninitW=0.3,0.3\nweightSource=,fc\n"
+    sharing["within"] = re.sub(r"\[fc\][^[]*", twice, sharing["fc"])
     for name, layers in sharing.items():
-        network = network_of(folder, layers, rates(0.01, 0.01))
+        params = rates(0.01, 0.01)
+        if name == "within":
+            params = params.replace(f"[fc]\n{RATES.format(0.1)}", f"[fc]\n{RATES_OF_TWO}")
+        network = network_of(folder, layers, params)
         yield make_case(name, network, data_shapes(network))
 
 
@@ -257,7 +263,7 @@ def rules(folder):
 def test_decays_schedules_limits_periods_frozen_and_shared_matrices(tmp_path):
     cases = list(rules(tmp_path))
     found = {each.name: each for each in compare(cases, tmp_path)}
-    assert list(found) == [*DECAYS, "limits", "share of the schedule", "fc", "conv"]
+    assert list(found) == [*DECAYS, "limits", "share of the schedule", "fc", "conv", "within"]
     for each in found.values():
         assert not each.failed, each.failed
         assert max(each.errors.values()) <= TOLERANCE, each

@@ -25,6 +25,7 @@ from convnet_cfg.export.source.keras_weights import (
     ONE,
     emit_weights,
     identifier_of,
+    layer_names,
     takes_activation,
     why_refused,
 )
@@ -174,12 +175,18 @@ class _Writer:
         """Return the activation that a layer can apply itself."""
         if following is None or following.name != step.name or type(step.made) not in ONE:
             return None
-        if not following.layer.implicit or not takes_activation(step) or set(self._lent(step)):
+        if not following.layer.implicit or not takes_activation(step) or self._lent(step):
             return None
         return plain_activation(following)
 
-    def _lent(self, step: Step) -> Iterator[str]:
-        return (kernel.name for kernel in step.kernels if not kernel.shared and kernel.name in self.shared)
+    def _lent(self, step: Step) -> dict[str, str]:
+        """Return the kernels of a step that are used again, with the names of the layers that have them."""
+        kernels = zip(step.kernels, layer_names(step), strict=True)
+        return {
+            kernel.name: layer
+            for kernel, layer in kernels
+            if not kernel.shared and kernel.name in self.shared
+        }
 
     def _step(self, step: Step, activation: str | None) -> Iterator[str]:
         comment = shape_words(step.shape)
@@ -189,16 +196,16 @@ class _Writer:
         if type(step.made) not in ONE:
             expression = EMITTERS[type(step.made)](step)
         else:
+            lent = self._lent(step)
+            variables = {name: self._new_name(f"{identifier_of(lent[name])}_layer") for name in lent}
+            self.kernels |= {name: f"{variable}.kernel" for name, variable in variables.items()}
             made = emit_weights(step, activation, self.kernels)
             self.paths |= made.variables
             self.channels |= made.channels
             expression = made.expression
-            for name in self._lent(step):
-                layer = made.variables[name].removesuffix("/kernel")
-                variable = f"{identifier_of(layer)}_layer"
-                self.kernels[name] = f"{variable}.kernel"
-                expression, owner = _taken_out(expression, f"name={text(layer)}", variable)
-                yield from statement(variable, owner, "")
+            for name, layer in lent.items():
+                expression, owner = _taken_out(expression, f"name={text(layer)}", variables[name])
+                yield from statement(variables[name], owner, "")
         self.prepared = {flat(read(each)): each.shape for each in step.operands}
         yield from self._statements(step.name, expression, comment)
 

@@ -265,7 +265,7 @@ def emit_weights(step: Step, activation: str | None, shared: Mapping[str, str]) 
     kernel that another layer uses too, by its name.
     """
     made, name = step.made, step.made.name
-    names = [name] if len(step.operands) == 1 else part_names(step)
+    names = layer_names(step)
     own_bias = bias_behind(step)
     inner = replace(step, bias=None) if own_bias else step
     parts = [
@@ -301,8 +301,10 @@ def identifier_of(layer: str) -> str:
     return re.sub(r"\W", "_", layer, flags=re.ASCII)
 
 
-def part_names(step: Step) -> list[str]:
-    """Return the names of the layers of which a layer with several inputs is the sum."""
+def layer_names(step: Step) -> list[str]:
+    """Return the names of the layers of which a layer is the sum: of one input, its own."""
+    if len(step.operands) == 1:
+        return [step.made.name]
     names = [f"{step.made.name}_from_{operand.source}" for operand in step.operands]
     if len(set(names)) == len(names):
         return names

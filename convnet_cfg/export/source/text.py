@@ -105,4 +105,6 @@ def docstring(text: str, indent: str) -> list[str]:
 
 
 def _paragraph(text: str, width: int) -> list[str]:
-    return text.splitlines() if text.startswith(INDENT) else textwrap.wrap(text, width)
+    return (
+        text.splitlines() if text.startswith(INDENT) else textwrap.wrap(text, width, break_on_hyphens=False)
+    )
