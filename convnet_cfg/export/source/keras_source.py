@@ -41,6 +41,7 @@ from convnet_cfg.export.source.text import (
     flat,
     lines,
     statement,
+    taken_out,
 )
 from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.network import Network
@@ -204,7 +205,7 @@ class _Writer:
             self.channels |= made.channels
             expression = made.expression
             for name, layer in lent.items():
-                expression, owner = _taken_out(expression, f"name={text(layer)}", variables[name])
+                expression, owner = taken_out(expression, f"name={text(layer)}", variables[name])
                 yield from statement(variables[name], owner, "")
         self.prepared = {flat(read(each)): each.shape for each in step.operands}
         yield from self._statements(step.name, expression, comment)
@@ -357,25 +358,6 @@ def _names(names: Sequence[str]) -> str:
 
 def _tuple(items: Sequence[object]) -> str:
     return f"({', '.join(map(str, items))})"
-
-
-def _taken_out(expression: Expression, name: str, variable: str) -> tuple[Expression, Call]:
-    """Return an expression in which a variable stands for the layer with this argument, and that layer."""
-    if isinstance(expression, Call):
-        if name in expression.arguments:
-            operand = (expression.operand,) if expression.operand is not None else ()
-            return Call(variable, operand), expression._replace(operand=None)
-        if expression.operand is not None:
-            inner, layer = _taken_out(expression.operand, name, variable)
-            return expression._replace(operand=inner), layer
-    if isinstance(expression, Items):
-        for index, item in enumerate(expression.items):
-            try:
-                inner, layer = _taken_out(item, name, variable)
-            except LookupError:
-                continue
-            return Items((*expression.items[:index], inner, *expression.items[index + 1 :])), layer
-    raise LookupError(name)
 
 
 # How what is made of an operand first is called: the name of the operand with this at its end.

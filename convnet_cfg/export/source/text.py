@@ -42,6 +42,29 @@ def flat(expression: Expression) -> str:
     return f"{expression.function}({', '.join(map(flat, expression.arguments))}){operand}"
 
 
+def taken_out(expression: Expression, name: str, variable: str) -> tuple[Expression, Call]:
+    """Return an expression in which a variable stands for the layer with this argument, and that layer.
+
+    Raises:
+        LookupError: there is none.
+    """
+    if isinstance(expression, Call):
+        if name in expression.arguments:
+            operand = (expression.operand,) if expression.operand is not None else ()
+            return Call(variable, operand), expression._replace(operand=None)
+        if expression.operand is not None:
+            inner, layer = taken_out(expression.operand, name, variable)
+            return expression._replace(operand=inner), layer
+    if isinstance(expression, Items):
+        for index, item in enumerate(expression.items):
+            try:
+                inner, layer = taken_out(item, name, variable)
+            except LookupError:
+                continue
+            return Items((*expression.items[:index], inner, *expression.items[index + 1 :])), layer
+    raise LookupError(name)
+
+
 def statement(target: str, expression: Expression, comment: str) -> Iterator[str]:
     """Yield the lines of `target = expression`, with a comment behind it, or above where there is no room."""
     bare = list(lines(expression, INDENT, f"{target} = "))
