@@ -184,7 +184,8 @@ def test_nothing_is_defined_that_is_not_used(texts):
 
 def test_layers_of_keras_are_used_where_they_mean_the_same(texts):
     text = texts["cifar10-80sec"]
-    assert 'layers.AveragePooling2D(3, strides=2, padding="same", name="pool2")(conv2)  # 8 x 8 x 32' in text
+    assert ' AveragePooling(3, strides=2, padding=(0, 1), name="pool2")(conv2)  # 8 x 8 x 32' in text
+    assert "layers.AveragePooling2D(8, strides=1, name=" in text_of("nin-cifar10")
     assert '"fc10/kernel": (0.001, 0.9, 0.03),' in text
     assert 'fc10 = layers.Dense(10, kernel_initializer=normal(0.1), name="fc10")(fc64)  # 10' in text
 

@@ -126,7 +126,9 @@ def _average_pool(step: Step) -> Expression:
     size, strides = str(span.size), f"strides={span.strides}"
     operand = read(step.operands[0])
     divisor = step.made.divisor
-    if span.mode == "VALID" or (span.mode == "SAME" and divisor == "existing"):
+    # Where one border has more, Keras on PyTorch averages copies of the pixels there.
+    even = span.mode == "SAME" and span.before == span.after
+    if span.mode == "VALID" or (even and divisor == "existing"):
         padding = f"padding={text(span.mode.lower())}" if span.mode == "SAME" else None
         whole = Call("layers.AveragePooling2D", tuple(each for each in (size, strides, padding) if each))
     else:
