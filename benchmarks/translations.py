@@ -1,8 +1,8 @@
 """Translates every network of the corpus, and compares what the files compute with what we do.
 
 `make translations` writes docs/translations.md, about Keras; with the argument torch, about PyTorch. The
-files are imported where convnet_cfg is not importable. Networks of more than LIMIT bytes of values and
-weights are translated, but not run.
+files are imported where convnet_cfg is not importable. Networks of more than LIMIT MB of values and
+weights, or of the number of MB given as an argument, are translated, but not run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.shapes import data_shapes
 from convnet_cfg.language import Network
 
-LIMIT = 400_000_000
+LIMIT = 400  # MB
 TOLERANCE = 1e-5
 PRECISE = 1e-9  # in double precision
 IN_A_PROCESS = 300_000_000  # bytes of networks that one process runs
@@ -130,8 +130,8 @@ def distinct(corpus: Path) -> list[tuple[Network, list[str]]]:
     return sorted(found.values(), key=lambda each: needed_bytes(each[0]))
 
 
-def judge(networks: Sequence[tuple[Network, list[str]]], to: str = "keras") -> Iterator[Verdict]:
-    """Yield what becomes of some networks, all in one process but for those that are too large."""
+def judge(networks: Sequence[tuple[Network, list[str]]], to: str, limit: int) -> Iterator[Verdict]:
+    """Yield what becomes of some networks, all in one process but for those of more than `limit` MB."""
     cases, verdicts = [], {}
     for network, names in networks:
         needed = needed_bytes(network)
@@ -141,7 +141,7 @@ def judge(networks: Sequence[tuple[Network, list[str]]], to: str = "keras") -> I
             yield Verdict(names, needed, 0, None, refused=error.problems[0].message)
             continue
         verdicts[case.name] = Verdict(names, needed, case.source.text.count("\n"), None)
-        if needed > LIMIT:
+        if needed > limit * 10**6:
             yield verdicts[case.name]
         else:
             cases.append(case)
@@ -187,24 +187,23 @@ def main() -> None:
     start = time.perf_counter()
     networks = distinct(folder())
     to = next((each for each in sys.argv[1:] if each in LANGUAGES), "keras")
-    limit = next((int(each) * 10**6 for each in sys.argv[1:] if each not in LANGUAGES), None)
+    limit = next((int(each) for each in sys.argv[1:] if each not in LANGUAGES), LIMIT)
     verdicts = []
-    for group in groups([each for each in networks if limit is None or needed_bytes(each[0]) <= limit]):
-        for verdict in judge(group, to):
+    for group in groups(networks):
+        for verdict in judge(group, to, limit):
             verdicts.append(verdict)
             print(line(verdict), flush=True)
-    if limit is None:
-        page = ROOT / "docs" / PAGES[to]
-        page.write_text(report(verdicts, time.perf_counter() - start, LANGUAGES[to]))
+    page = ROOT / "docs" / PAGES[to]
+    command = " ".join(["python -m benchmarks.translations", *sys.argv[1:]])
+    page.write_text(report(verdicts, time.perf_counter() - start, LANGUAGES[to], limit, command))
     sys.exit(any(verdict.problem for verdict in verdicts))
 
 
 PAGES = {"keras": "translations.md", "torch": "translations-to-pytorch.md"}
-COMMANDS = {"Keras": "make translations", "PyTorch": "python -m benchmarks.translations torch"}
 
 
-def report(verdicts: Sequence[Verdict], seconds: float, language: Language) -> str:
-    """Return the page on the translations into a language."""
+def report(verdicts: Sequence[Verdict], seconds: float, language: Language, limit: int, command: str) -> str:
+    """Return the page on translations into a language, of which those up to `limit` MB were run, by `command`."""
     rounded = [verdict for verdict in verdicts if verdict.rounded]
     right = [verdict for verdict in verdicts if verdict.comparison and not verdict.problem]
     compared = [verdict for verdict in right if not verdict.rounded]
@@ -215,14 +214,14 @@ def report(verdicts: Sequence[Verdict], seconds: float, language: Language) -> s
     lines = [
         f"# The networks of the corpus, translated into {language.title}",
         "",
-        f"`{COMMANDS[language.title]}` translates the network of every accepted pair",
+        f"`{command}` translates the network of every accepted pair",
         "(docs/compatibility.md), as `convnet translate` does, and imports the files in processes in which",
         "this package cannot be imported. Each gets weights and made-up data of three cases, and must",
         f"compute what our own network computes, to {TOLERANCE:g} of the largest value of each array in",
         "single precision: the outputs in tests; the cost and its gradients by all",
         "weights, with nothing dropped; and the weights after two",
         "steps of its optimizer, which are compared with the formulas in NumPy. Networks of more than",
-        f"{LIMIT // 10**6} MB of values and weights are translated and not run. Pairs whose definitions",
+        f"{limit} MB of values and weights are translated and not run. Pairs whose definitions",
         "differ in names and in first values only are one network.",
         "",
         f"| networks | pairs | it took {seconds / 60:.0f} minutes |",
