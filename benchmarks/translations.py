@@ -203,7 +203,7 @@ PAGES = {"keras": "translations.md", "torch": "translations-to-pytorch.md"}
 
 
 def report(verdicts: Sequence[Verdict], seconds: float, language: Language, limit: int, command: str) -> str:
-    """Return the page on translations into a language, of which those up to `limit` MB were run, by `command`."""
+    """Return the page that `command` writes; networks of up to `limit` MB were run."""
     rounded = [verdict for verdict in verdicts if verdict.rounded]
     right = [verdict for verdict in verdicts if verdict.comparison and not verdict.problem]
     compared = [verdict for verdict in right if not verdict.rounded]
