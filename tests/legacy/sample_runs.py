@@ -1,6 +1,7 @@
 """Runs that stand where the original checkpoints stand: the same networks, with the same weights."""
 
 import json
+from collections.abc import Mapping
 from math import isqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from convnet_cfg.language.layout import bias_layout, kernel_layout
-from convnet_cfg.legacy import load_checkpoint
+from convnet_cfg.legacy import Array, load_checkpoint
+from convnet_cfg.legacy.exporting import checkpoint_of, program_of
 from convnet_cfg.training.building import build_network, read_network
 from convnet_cfg.training.options import Options
 from convnet_cfg.training.record import DataForm
@@ -120,3 +122,33 @@ def take_weights(built, checkpoint):
         variable = built.variables[owned.name]
         for target, array in zip((variable, built.optimizer.velocity(variable)), arrays, strict=True):
             target.assign(layout.to_kernel(np.ascontiguousarray(array.data)))
+
+
+def exported(trained, path, kept=None, version=None):
+    return checkpoint_of(trained, kept, program_of(trained.built.network, kept, version), path)
+
+
+def same(one, other):
+    """Whether two frozen values are the same, to the types of numbers and the order in memory."""
+    if isinstance(one, Array):
+        forms = [(each.data.dtype, each.data.shape, each.order) for each in (one, other)]
+        return forms[0] == forms[1] and one.data.tobytes("A") == other.data.tobytes("A")
+    if isinstance(one, Mapping):
+        return (
+            isinstance(other, Mapping) and set(one) == set(other) and all(same(one[k], other[k]) for k in one)
+        )
+    if type(one) is tuple:
+        return type(other) is tuple and len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and one == other
+
+
+def unlike(one, other):
+    """The fields of layers in which two checkpoints differ."""
+    theirs = {layer.name: layer for layer in other.layers}
+    assert {layer.name for layer in one.layers} == set(theirs)
+    for layer in one.layers:
+        their = theirs[layer.name]
+        assert (layer.type, layer.inputs) == (their.type, their.inputs)
+        for name in set(layer.values) | set(their.values):
+            if not same(layer.values.get(name), their.values.get(name)):
+                yield layer.name, name
