@@ -9,7 +9,7 @@ demo: .venv/demo
 	$(BIN)/convnet-train digits --save-path runs
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+	$(BIN)/python -m pytest -m "slow or not slow"
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

@@ -81,7 +81,7 @@ def run_child(
             name = left.pop(answer["name"])
             yield Comparison(name, answer.get("errors", {}), answer.get("failed", ""))
     for name in left.values():
-        why = (folder / "errors").read_text()[-2000:] or f"the process ended with {process.returncode}"
+        why = f"{(folder / 'errors').read_text()[-2000:]}\nthe process ended with {process.returncode}"
         yield Comparison(name, {}, why)
 
 
@@ -148,7 +148,8 @@ def judge(networks: Sequence[tuple[Network, list[str]]], to: str, limit: int) ->
     with tempfile.TemporaryDirectory(prefix="convnet-translations-") as place:
         for found in compare(cases, Path(place)):
             verdict = verdicts[found.name]._replace(comparison=found, problem=problem_of(found, TOLERANCE))
-            yield verdict if not verdict.problem else again(verdict, cases, Path(place))
+            differs = verdict.problem and not found.failed
+            yield again(verdict, cases, Path(place)) if differs else verdict
 
 
 def again(verdict: Verdict, cases: Sequence[Case], folder: Path) -> Verdict:
