@@ -38,7 +38,7 @@ from convnet_cfg.language import (
     refused_functions,
 )
 from convnet_cfg.language.describe import describe
-from convnet_cfg.language.layout import bias_layout, kernel_layout
+from convnet_cfg.language.layout import layout_of
 from convnet_cfg.language.schedules import Progress
 
 ROOT = Path(__file__).parents[1]
@@ -246,8 +246,7 @@ def _examine_network(network: Network) -> None:
         if any(outputs[source.name] != source.output or source.output.size < 1 for source in layer.inputs):
             raise Unacceptable(f"{layer.name} does not get what its inputs give")
     for owned in network.owned():
-        bias = owned.input is None
-        layout = bias_layout(owned.layer) if bias else kernel_layout(owned.layer, owned.input)
+        layout = layout_of(owned.layer, owned.input, {})
         if not prod(layout.axes) == prod(layout.shape) == owned.matrix.size > 0:
             raise Unacceptable(f"{owned.name} is {tuple(owned.matrix.shape)}, but laid out {layout}")
         if owned.matrix.rule is not None:

@@ -7,8 +7,7 @@ import keras
 import tensorflow as tf
 from golden_cases import FOLDER, as_image, entries, read_arrays
 
-from convnet_cfg.language import Reading, load_network
-from convnet_cfg.language.layout import bias_layout, kernel_layout
+from convnet_cfg.language import Reading, layout, load_network
 from convnet_cfg.model import build
 
 
@@ -24,10 +23,7 @@ def data_layers(path):
 
 def layout_of(built, owned):
     """Return how the original keeps a matrix or bias."""
-    if owned.input is None:
-        return bias_layout(owned.layer)
-    image = built.kernel_images.get((owned.layer.name, owned.input))
-    return kernel_layout(owned.layer, owned.input, image)
+    return layout.layout_of(owned.layer, owned.input, built.kernel_images)
 
 
 class GoldenNetwork:

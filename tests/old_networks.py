@@ -17,7 +17,7 @@ import tiny_runs
 from old_pickles import option
 
 from convnet_cfg.language.describe import describe
-from convnet_cfg.language.layout import bias_layout, kernel_layout
+from convnet_cfg.language.layout import layout_of
 from convnet_cfg.language.weight_types import FullSpec
 from convnet_cfg.legacy import Checkpoint, Layer
 from convnet_cfg.training.options import Options
@@ -255,8 +255,7 @@ def write_digits(folder):
 
     def arrays(layer, number):
         owned = next(each for each in built.network.owned() if (each.layer, each.input) == (layer, number))
-        image = built.kernel_images.get((layer.name, number))
-        layout = bias_layout(layer) if number is None else kernel_layout(layer, number, image)
+        layout = layout_of(layer, number, built.kernel_images)
         weight = built.variables[owned.name]
         return [layout.to_matrix(each.numpy()) for each in (weight, built.optimizer.velocity(weight))]
 

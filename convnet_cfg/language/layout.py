@@ -6,6 +6,7 @@ The original keeps activations as (channel, row, column, case) and every weight 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from convnet_cfg.language.network import Layer
 from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, FullSpec, LocalSpec
 
 Array = npt.NDArray[np.float32]
+Images = Mapping[tuple[str, int], Image | None]
 
 
 class Layout(NamedTuple):
@@ -36,6 +38,18 @@ class Layout(NamedTuple):
         moved = tuple(self.axes[axis] for axis in self.order)
         back = tuple(int(axis) for axis in np.argsort(self.order))
         return kernel.reshape(moved).transpose(back).reshape(self.matrix)
+
+
+def layout_of(layer: Layer, number: int | None, images: Images) -> Layout:
+    """Return the layout of the weight matrix of an input, or of the bias (None).
+
+    `images` says, by layer and input, what inputs of fully connected layers are to us (`kernel_layout`).
+    """
+    return (
+        bias_layout(layer)
+        if number is None
+        else kernel_layout(layer, number, images.get((layer.name, number)))
+    )
 
 
 def kernel_layout(layer: Layer, index: int, image: Image | None = None) -> Layout:

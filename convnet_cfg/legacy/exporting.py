@@ -13,7 +13,7 @@ import numpy as np
 from convnet_cfg.data.writing import whole_folder
 from convnet_cfg.errors import CheckpointError, UsageError, printable, shell_word
 from convnet_cfg.language.dialect import DeviceList
-from convnet_cfg.language.layout import Layout, bias_layout, kernel_layout
+from convnet_cfg.language.layout import Layout, layout_of
 from convnet_cfg.language.network import Layer as NetworkLayer
 from convnet_cfg.language.network import Matrix, Network
 from convnet_cfg.language.params import DEFAULT_DECAY
@@ -291,10 +291,7 @@ class _Arrays:
     def _pair(self, name: str, layer: NetworkLayer, number: int | None) -> tuple[Array, Array]:
         assert self.built.optimizer is not None
         weight = self.built.variables[name]
-        if number is None:
-            layout = bias_layout(layer)
-        else:
-            layout = kernel_layout(layer, number, self.built.kernel_images.get((layer.name, number)))
+        layout = layout_of(layer, number, self.built.kernel_images)
         order = "F" if isinstance(layer.spec, FullSpec) else "C"
         velocity = self.built.optimizer.velocity(weight)
         return _array(weight, layout, order), _array(velocity, layout, order)

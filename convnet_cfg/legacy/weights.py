@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from convnet_cfg.language.layout import bias_layout, kernel_layout
+from convnet_cfg.language.layout import Images, layout_of
 from convnet_cfg.language.network import Layer as NetworkLayer
 from convnet_cfg.language.network import Matrix, Network
 from convnet_cfg.language.weight_types import FilterSpec
@@ -15,10 +15,6 @@ from convnet_cfg.legacy.refusing import refuse
 from convnet_cfg.legacy.values import Array, Checkpoint, Layer, Value
 from convnet_cfg.training.checkpoints import VELOCITY
 
-if TYPE_CHECKING:
-    from convnet_cfg.language.layer_types import Image
-
-Images = Mapping[tuple[str, int], "Image | None"]
 Connections = dict[str, list[list[int] | None]]
 
 
@@ -115,11 +111,7 @@ def state_of(checkpoint: Checkpoint, network: Network, images: Images) -> dict[s
     found: dict[str, np.ndarray] = {}
     for owned in network.owned():
         layer, field = layers[owned.layer.name], field_of(owned.input)
-        layout = (
-            bias_layout(owned.layer)
-            if owned.input is None
-            else kernel_layout(owned.layer, owned.input, images.get((owned.layer.name, owned.input)))
-        )
+        layout = layout_of(owned.layer, owned.input, images)
         for name, key in ((owned.name, field.weights), (f"{owned.name}{VELOCITY}", field.velocities)):
             array = _array(layer, key, field.number)
             assert array is not None

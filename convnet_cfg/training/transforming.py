@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from convnet_cfg.errors import UsageError, did_you_mean
-from convnet_cfg.extend import load_extensions
 from convnet_cfg.language import Network
 from convnet_cfg.language.declaring import definition_keys
 from convnet_cfg.language.editing import Changes, edited
@@ -24,18 +23,17 @@ from convnet_cfg.language.layout import output_side
 from convnet_cfg.language.network import Layer, Owned
 from convnet_cfg.language.spec import count, key_names
 from convnet_cfg.language.weight_types import ConvSpec, WeightSpec
-from convnet_cfg.training.building import read_network, recorded_form
+from convnet_cfg.training.building import read_network
 from convnet_cfg.training.checkpoints import (
     VELOCITY,
     checkpoint_path,
-    read_checkpoint,
     write_checkpoint,
 )
-from convnet_cfg.training.options import Options
 from convnet_cfg.training.position import Position
-from convnet_cfg.training.record import check_layers, read_file, record_new_files
+from convnet_cfg.training.record import read_file, record_new_files
 from convnet_cfg.training.run_directory import KEPT, LAYERS, LOG, PARAMS, branch_of
-from convnet_cfg.training.setup import locate, modules_of
+from convnet_cfg.training.setup import modules_of
+from convnet_cfg.training.trained import read_run
 
 LOCAL = "local"
 _MATRIX = re.compile(r"(?P<layer>.+?)(?:\[(?P<number>[0-9]{1,9})\])?")
@@ -72,22 +70,14 @@ def transform(path: Path, wishes: Wishes) -> Transformed:
         ConfigError: the files, changed, are no network.
         CheckpointError: there is no run, or none can be written.
     """
-    run, checkpoint = locate(path)
-    arrays, counters = read_checkpoint(checkpoint)
-    record = run.read_record()
-    check_layers(run, record)
-    options = Options.from_json(record["options"])
-    with modules_of(path):
-        load_extensions(options.extensions)
-        form = recorded_form(record, options)
-        network = read_network(run.layers, run.params, form, options)
-        changes = _Changes(network, wishes)
-        files = edited(read_file(run.layers), changes.layers), edited(read_file(run.params), changes.params)
-        with TemporaryDirectory() as folder:
-            new = Path(folder) / LAYERS, Path(folder) / PARAMS
-            for file, content in zip(new, files, strict=True):
-                file.write_bytes(content)
-            changed = read_network(*new, form, options)
+    run, checkpoint, arrays, counters, record, options, form, network = read_run(path)
+    changes = _Changes(network, wishes)
+    files = edited(read_file(run.layers), changes.layers), edited(read_file(run.params), changes.params)
+    with modules_of(path), TemporaryDirectory() as folder:
+        new = Path(folder) / LAYERS, Path(folder) / PARAMS
+        for file, content in zip(new, files, strict=True):
+            file.write_bytes(content)
+        changed = read_network(*new, form, options)
     made, position = changed_arrays(network, changed, arrays), Position(*counters["position"])
     branch = branch_of(run, *files, (LOG, *KEPT))
     with branch.lock.released_on_failure():

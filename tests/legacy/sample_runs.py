@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convnet_cfg.language.layout import bias_layout, kernel_layout
+from convnet_cfg.language.layout import layout_of
 from convnet_cfg.legacy import Array, load_checkpoint
 from convnet_cfg.legacy.exporting import checkpoint_of, program_of
 from convnet_cfg.training.building import build_network, read_network
@@ -114,10 +114,10 @@ def take_weights(built, checkpoint):
     known = {layer.name: layer.values for layer in checkpoint.layers}
     for owned in built.network.owned():
         values, number = known[owned.layer.name], owned.input
+        layout = layout_of(owned.layer, number, built.kernel_images)
         if number is None:
-            layout, arrays = bias_layout(owned.layer), (values["biases"], values["biasesInc"])
+            arrays = values["biases"], values["biasesInc"]
         else:
-            layout = kernel_layout(owned.layer, number, built.kernel_images.get((owned.layer.name, number)))
             arrays = values["weights"][number], values["weightsInc"][number]
         variable = built.variables[owned.name]
         for target, array in zip((variable, built.optimizer.velocity(variable)), arrays, strict=True):

@@ -11,7 +11,7 @@ from golden_cases import FOLDER, MISSING, as_image, close, entries, read_arrays
 
 from convnet_cfg.data import DataProvider
 from convnet_cfg.language import Reading, load_network
-from convnet_cfg.language.layout import bias_layout, kernel_layout
+from convnet_cfg.language.layout import layout_of
 from convnet_cfg.language.schedules import Progress
 from convnet_cfg.legacy import load_checkpoint
 from convnet_cfg.legacy.importing import import_checkpoint
@@ -40,10 +40,7 @@ class Vectors(DataProvider):
 
 def as_matrix(built, owned, array):
     """A weight of ours as the original has it."""
-    if owned.input is None:
-        return bias_layout(owned.layer).to_matrix(array)
-    image = built.kernel_images.get((owned.layer.name, owned.input))
-    return kernel_layout(owned.layer, owned.input, image).to_matrix(array)
+    return layout_of(owned.layer, owned.input, built.kernel_images).to_matrix(array)
 
 
 def variables(built):

@@ -25,9 +25,8 @@ from convnet_cfg.export.source.torch_optimizer import functions
 from convnet_cfg.export.source.torch_program import Array, Parameter, Program
 from convnet_cfg.export.source.torch_steps import go_through, returned
 from convnet_cfg.export.source.torch_training import Training, training
-from convnet_cfg.language.layer_types import Image
-from convnet_cfg.language.layout import Layout, bias_layout, kernel_layout
-from convnet_cfg.language.network import Network, Owned
+from convnet_cfg.language.layout import layout_of
+from convnet_cfg.language.network import Network
 from convnet_cfg.model.assembly import Connections, Shape
 
 LIBRARY = Library(Path(__file__).parent / "torch_modules")
@@ -66,9 +65,9 @@ class Source:
         images = self.frame.built.kernel_images
         found = {}
         for owned in self.frame.network.owned():
-            image = images.get((owned.layer.name, owned.input)) if owned.input is not None else None
             parameter, array = self.parameters[owned.name], variables[owned.name]
-            found[parameter.path] = parameter.of_matrix(layout_of(owned, image).to_matrix(array))
+            layout = layout_of(owned.layer, owned.input, images)
+            found[parameter.path] = parameter.of_matrix(layout.to_matrix(array))
         return found
 
 
@@ -101,11 +100,6 @@ def translate(
     if program.problems:
         raise ConfigError(program.problems)
     return Source(_text(program, title, files, terms, made, trained), program.parameters, frame)
-
-
-def layout_of(owned: Owned, image: Image | None) -> Layout:
-    """Return how the original has a matrix or bias, given the image that the input of the matrix is to us."""
-    return bias_layout(owned.layer) if owned.input is None else kernel_layout(owned.layer, owned.input, image)
 
 
 def _text(
