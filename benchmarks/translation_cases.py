@@ -29,6 +29,7 @@ from convnet_cfg.model.assembly import Connections
 CASES = 3
 STEPS = 2
 TOTAL_STEPS = 4  # of a training, of which STEPS are made
+EPOCHS = 2  # of the same training
 NOISE = 0.25
 
 Arrays = Iterator[tuple[str, np.ndarray]]
@@ -279,7 +280,7 @@ def updated(case: Case, owned: Owned, weight: np.ndarray, gradient: np.ndarray) 
     for step in range(STEPS):
         if (step + 1) % period_of(case, owned):
             continue
-        rate = rule.schedule.rate(Progress(step / TOTAL_STEPS))
+        rate = rule.schedule.rate(Progress(step / TOTAL_STEPS, EPOCHS))
         pull = gradient + decay * weight if kind in ("cuda-convnet", "l2") else gradient
         velocity = rule.momentum * velocity - rate * pull
         share = SHARES.get(kind, lambda *numbers: 0.0)(decay, rate, rule.learning_rate, rule.momentum)
