@@ -1,5 +1,7 @@
 """How translations to PyTorch train: rates in epochs, updates after several minibatches, kinds of decay."""
 
+import math
+
 import numpy as np
 import pytest
 from torch_translations import Job, assert_well_written, run
@@ -9,6 +11,7 @@ from benchmarks.translations import compare
 from convnet_cfg import extend
 from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.shapes import data_shapes
+from convnet_cfg.export.source.torch_source import LIBRARY
 from convnet_cfg.language import Reading, build_network, read_pair
 from convnet_cfg.language.dialect import EXTENSIONS
 from convnet_cfg.language.dialects import DIALECTS
@@ -66,7 +69,7 @@ wc=0.2
 coeff=1
 
 [other]
-coeff=0.5
+coeff={other}
 """
 LINEAR = "linear[base=0.2;tgtFactor=5]"
 IN_EPOCHS = "texp[base=0.2;tau=3;stepsPerEpoch={}]"
@@ -75,12 +78,15 @@ FORK = "elhuhdron"
 
 @pytest.fixture
 def case(tmp_path):
-    """Return a function that translates the network; `flat` and `filters` are further parameters."""
+    """Return a function that translates the network.
 
-    def make(name, rate="0.1", flat="", filters="", decay="cuda-convnet", dialect="v2"):
+    `flat` and `filters` are further parameters of these layers, `other` is the coefficient of that cost.
+    """
+
+    def make(name, rate="0.1", flat="", filters="", decay="cuda-convnet", dialect="v2", other=0.5):
         files = tmp_path / "net.cfg", tmp_path / "net.params.cfg"
         files[0].write_text(LAYERS)
-        files[1].write_text(PARAMS.format(rate=rate, flat=flat, filters=filters))
+        files[1].write_text(PARAMS.format(rate=rate, flat=flat, filters=filters, other=other))
         network = build_network(read_pair(*files, Reading("lenient", dialect)), [3])
         return make_case(name, network, data_shapes(network), decay, to="torch")
 
@@ -88,7 +94,7 @@ def case(tmp_path):
 
 
 def rules(case):
-    """Yield translations with schedules of epochs, with periods, and with several kinds of weight decay."""
+    """Yield translations with rates in epochs, periods, several kinds of decay, and filters without cost."""
     for steps in (0, 5):
         yield case(f"{steps} steps in an epoch", IN_EPOCHS.format(steps), dialect=FORK)
     for decay in DECAYS:
@@ -99,6 +105,9 @@ def rules(case):
         yield case(f"kinds, {decay}", LINEAR, "decay=cuda-convnet", "decay=decoupled-lr", decay)
     yield case("kinds beside", LINEAR, "decay=after-step", "decay=decoupled-schedule")
     yield case("kinds, period", "0.1", "decay=after-step\nupdatePeriod=2", "decay=decoupled")
+    yield case("no cost", other=0)
+    for decay in ("cuda-convnet", "after-step"):
+        yield case(f"no cost, period, {decay}", "0.1", "", "updatePeriod=2\nwball=0.5", decay, other=0)
 
 
 @pytest.mark.slow
@@ -178,6 +187,7 @@ def test_several_periods_with_rates_kinds_of_decay_and_bounds(case, tmp_path):
         PERIODIC.format(3, "decoupled-schedule"),
         PERIODIC.format(2, "after-step\nwball=0.5"),
     )
+    assert_well_written({made.name: made.source.text}, tmp_path)
     arrays = {"input/0": images.reshape(-1, 3, 1, 1)}
     for path, array in weights.items():
         arrays[f"weight/{path}"] = array.reshape(4, 3, 1, 1) if path == "filters.weight" else array
@@ -209,6 +219,18 @@ def test_rates_in_epochs_are_told_how_many_the_training_has(case):
         "set_learning_rates(optimizer, model, progress, epochs)  # progress: from 0 to 1",
     ]
     assert "import math" in found
+
+
+def test_rates_in_epochs_are_those_of_the_formula():
+    """b e^(-i / (tau s)), i the smallest with P <= (i + 1) / (s E + 1), of E epochs (spec: forks.md)."""
+    found = {"math": math}
+    exec("\n".join(LIBRARY.needed(["epoch_steps"]).values()), found)
+    rate = found["epoch_steps"](0.2, 3.0, 5, 2)  # 11 steps
+    for progress, step in ((0.0, 0), (0.09, 0), (0.1, 1), (0.5, 5), (0.95, 10), (1.0, 10)):
+        assert rate(progress) == pytest.approx(0.2 * math.exp(-step / 15))
+    assert rate(1.0) == pytest.approx(0.2 * math.exp(-2 / 3))
+    long = found["epoch_steps"](0.2, 20.0, 1, 50_000)  # e^2500 is no number
+    assert long(0.0001) == pytest.approx(0.2 * math.exp(-5 / 20))
 
 
 def test_only_rates_that_need_epochs_ask_for_them(case):
@@ -245,6 +267,14 @@ def test_kinds_of_decay_are_a_column_only_if_there_are_several(case):
     assert 'optimizer.register_step_post_hook(of_kind("after-step", decay_by_share))' in found
     for kinds in (("decay=after-step", "decay=after-step"), ("decay=l2", ""), ("decay=none", "")):
         assert "of_kind" not in case("net", "0.1", *kinds).source.text
+
+
+def test_weights_without_a_cost_get_gradients_only_if_something_is_done_with_them(case):
+    hook = "optimizer.register_step_pre_hook(give_zero_gradients)"
+    assert hook in lines(case("net", other=0))
+    assert hook in lines(case("net", flat="updatePeriod=2", decay="none", other=0))
+    for given in ({}, {"other": 0, "decay": "none"}, {"other": 0, "decay": "decoupled"}):
+        assert "give_zero_gradients" not in case("net", **given).source.text
 
 
 @pytest.fixture

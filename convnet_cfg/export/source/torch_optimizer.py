@@ -93,7 +93,7 @@ def _decay_key(made: Training) -> str:
     """Return the expression of the key under which a group has its weight decay."""
     if made.several_kinds:
         return "kind"
-    return f'"{COUPLED}"' if made.kinds in ([], [COUPLED]) else '"decay"'
+    return '"weight_decay"' if made.kinds in ([], [COUPLED]) else '"decay"'
 
 
 def _groups_function(made: Training) -> list[str]:
@@ -156,14 +156,12 @@ KEPT_OUTSIDE = (
     "PyTorch keeps V / -e: a rate that is changed on the way counts for the whole velocity at once. In "
     "cuda-convnet what the velocity had gathered kept the rate of its time."
 )
-
-
 GATHERED = (
     "G is the mean gradient of the `period` of minibatches of a parameter. The optimizer takes a step for "
     "each minibatch, but leaves a parameter as it is until its period is over."
 )
 OWN_RATES = "In that mean `own_rates` has each gradient times e of its minibatch, divided by the last e."
-WHOLE = "`epochs` are those of the whole training."
+EPOCHS = "`epochs` are those of the whole training."
 
 
 def _optimizer_function(program: Program, made: Training) -> list[str]:
@@ -190,7 +188,7 @@ def _optimizer_words(made: Training) -> Iterator[str]:
     if made.gathers:
         yield f"{GATHERED} {OWN_RATES}" if made.own_rates else GATHERED
     if made.in_epochs:
-        yield WHOLE
+        yield EPOCHS
 
 
 def _hooks(program: Program, made: Training) -> Iterator[str]:
@@ -198,6 +196,8 @@ def _hooks(program: Program, made: Training) -> Iterator[str]:
     for step in program.frame.steps:
         if isinstance(step.made, DropConnectDense):
             yield _hook("pre", f"forgetting_dropped(model.{step.name})")
+    if made.needs_zeros:
+        yield _hook("pre", "give_zero_gradients")
     if made.gathers:
         yield _hook("pre", "gather_at_rates" if made.own_rates else "gather_gradients")
     for kind in made.kinds:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from convnet_cfg.export.source.frame import Frame
 from convnet_cfg.export.source.text import INDENT
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.language.network import Owned, column_rows
@@ -38,7 +39,8 @@ class Setting(NamedTuple):
     """What the optimizer is told of one parameter; `rate` is an expression.
 
     `kind` is that of its weight decay, COUPLED or of BESIDE. `period` minibatches make an update; with
-    `own_rates` their gradients count with the learning rate of each, not with the last one.
+    `own_rates` their gradients count with the learning rate of each, not with the last one. `counts` says
+    that a cost depends on the parameter.
     """
 
     path: str
@@ -48,6 +50,7 @@ class Setting(NamedTuple):
     kind: str
     period: int
     own_rates: bool
+    counts: bool
 
 
 @dataclass
@@ -86,6 +89,14 @@ class Training:
         """Whether gradients that are gathered count with the learning rates of their minibatches."""
         return any(each.own_rates for each in self.settings)
 
+    @property
+    def needs_zeros(self) -> bool:
+        """Whether a parameter is to be updated though no cost depends on it, and so it has no gradient."""
+        return any(
+            not each.counts and (self.gathers or (each.decay and each.kind == COUPLED))
+            for each in self.settings
+        )
+
 
 def training(program: Program, decay: str) -> Training:
     """Return how a program is trained; `decay` is the kind for weights whose layer names none."""
@@ -95,18 +106,34 @@ def training(program: Program, decay: str) -> Training:
         changes=any(schedule.type for schedule in schedules),
         in_epochs=any(schedule.name == IN_EPOCHS and schedule.base > 0 for schedule in schedules),
     )
+    counted = _counted(program.frame)
     for each in owned:
         rule, path = each.matrix.rule, program.parameters[each.name].path
         assert rule is not None
         if rule.learning_rate <= 0:
             made.frozen.append(path)
             continue
-        made.settings.append(_setting(program, made, each, rule, decay))
+        made.settings.append(_setting(program, made, each, rule, decay, each.name in counted))
         made.limits += _when_due(made.settings[-1], list(_limits(program, each, rule, f"model.{path}")))
     return made
 
 
-def _setting(program: Program, made: Training, owned: Owned, rule: UpdateRule, decay: str) -> Setting:
+def _counted(frame: Frame) -> set[str]:
+    """Return the names of the weights and biases that the objective depends on."""
+    sources = {output.name: output.operand.source for output in frame.outputs}
+    inputs = [name for cost in frame.costs if cost.coefficient for name in cost.inputs]
+    reached = {sources[name] for name in inputs if name in sources}
+    found = set()
+    for step in reversed(frame.steps):
+        if step.name in reached:
+            reached |= {operand.source for operand in step.operands}
+            found |= {weight.name for weight in (*step.kernels, step.bias) if weight is not None}
+    return found
+
+
+def _setting(
+    program: Program, made: Training, owned: Owned, rule: UpdateRule, decay: str, counts: bool
+) -> Setting:
     kind = rule.decay or decay
     taken = max(rule.weight_decay, 0.0) if kind != "none" else 0.0
     period = program.frame.minibatches(owned)
@@ -118,6 +145,7 @@ def _setting(program: Program, made: Training, owned: Owned, rule: UpdateRule, d
         kind=kind if taken and kind in BESIDE else COUPLED,
         period=period,
         own_rates=period > 1 and _gathers_at_rates(owned, rule.schedule),
+        counts=counts,
     )
 
 

@@ -40,6 +40,15 @@ def forgetting_dropped(layer):
     return forget
 
 
+@torch.no_grad()
+def give_zero_gradients(optimizer, arguments, options):
+    """Give a gradient of 0 to each weight that has none, as no cost depends on it: it decays all the same."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+
+
 # -- learning rates as functions of the progress of a training, from 0 to 1
 
 
