@@ -102,7 +102,7 @@ def rules(case):
     yield case("no update yet", "0.1", "updatePeriod=3\nwball=0.5", decay="after-step")
     yield case("period of filters", LINEAR, filters="updatePeriod=2", decay="decoupled-schedule")
     for decay in DECAYS:
-        yield case(f"kinds, {decay}", LINEAR, "decay=cuda-convnet", "decay=decoupled-lr", decay)
+        yield case(f"kinds, {decay}", LINEAR, filters="decay=decoupled-lr", decay=decay)
     yield case("kinds beside", LINEAR, "decay=after-step", "decay=decoupled-schedule")
     yield case("kinds, period", "0.1", "decay=after-step\nupdatePeriod=2", "decay=decoupled")
     yield case("no cost", other=0)
@@ -112,7 +112,7 @@ def rules(case):
 
 @pytest.mark.slow
 def test_rules_of_update_are_ours(case, tmp_path):
-    """Two steps with one gradient, where the formulas of the reference need two epochs."""
+    """Two steps with one gradient, in a training of two epochs."""
     cases = list(rules(case))
     found = list(compare(cases, tmp_path, "float64"))
     assert len(found) == len(cases)
