@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from convnet_cfg.export.source.keras_emit import number
 from convnet_cfg.export.source.pasting import Definition
 
-WRITTEN_OUT = ("Product", "Dense", "Filters", "Conv2D")  # in keras_layers, because Keras has their likes
+WRITTEN_OUT = ("Product", "Dense", "Filters", "Conv2D")  # in keras_layers: they are like layers of Keras
 OTHERS = (
     "GroupedFilters",
     "GroupedConv2D",

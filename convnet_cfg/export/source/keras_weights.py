@@ -90,7 +90,7 @@ class Part(NamedTuple):
             arguments.append(f"first_bias={number(self.bias.first)}")
         return [*arguments, f"name={text(self.name)}"]
 
-    def own(self, kind: str, geometry: list[str], operand: Expression) -> Call:
+    def layer(self, kind: str, geometry: list[str], operand: Expression) -> Call:
         """Return the call of a layer that Keras lacks, with the kernel of another one if that is shared."""
         if self.shared is None:
             return Call(kind, (*geometry, *self.numbers()), operand)
@@ -116,7 +116,7 @@ def initial(kernel: Weight) -> str:
 
 def _dense(part: Part) -> Call:
     if part.shared is not None:
-        return part.own("Dense" if part.bias else "Product", [], part.operand)
+        return part.layer("Dense" if part.bias else "Product", [], part.operand)
     units = str(part.kernel.shape[1])
     return Call("layers.Dense", (units, *_without_bias(part), *part.options()), part.operand)
 
@@ -139,9 +139,9 @@ def _conv(part: Part) -> Call:
     if span.mode == "SAME":
         geometry.append('padding="same"')
     if window.groups > 1:
-        made_part = part.own("GroupedConv2D" if part.bias else "GroupedFilters", geometry, operand)
+        made_part = part.layer("GroupedConv2D" if part.bias else "GroupedFilters", geometry, operand)
     elif part.shared is not None:
-        made_part = part.own("Conv2D" if part.bias else "Filters", geometry[2:], operand)
+        made_part = part.layer("Conv2D" if part.bias else "Filters", geometry[2:], operand)
     else:
         arguments = (*geometry, *_without_bias(part), *part.options())
         made_part = Call("layers.Conv2D", arguments, operand)
@@ -170,18 +170,18 @@ def _local(part: Part) -> Call:
         kind = "GroupedLocallyConnected2D" if part.bias else "GroupedLocalFilters"
     else:
         kind = "LocallyConnected2D" if part.bias else "LocalFilters"
-    return part.own(kind, geometry, operand)
+    return part.layer(kind, geometry, operand)
 
 
 def _blocks(part: Part) -> Call:
     kind = "BlockDense" if part.bias else "BlockProducts"
-    return part.own(kind, [str(part.step.made.units), f"blocks={part.step.made.parts}"], part.operand)
+    return part.layer(kind, [str(part.step.made.units), f"blocks={part.step.made.parts}"], part.operand)
 
 
 def _drop_connect(part: Part) -> Call:
     kind = "CaseDropConnectDense" if part.step.made.per_case else "DropConnectDense"
     geometry = [str(part.step.made.units), f"rate={number(part.step.made.rate)}"]
-    return part.own(kind, geometry, part.operand)
+    return part.layer(kind, geometry, part.operand)
 
 
 def _transition(part: Part) -> Call:
@@ -212,7 +212,7 @@ def _first_matrix(part: Part) -> str:
 def _pixels(part: Part) -> Call:
     made = part.step.made
     if made.groups > 1:
-        return part.own("GroupedPixelDense", [str(made.units), f"groups={made.groups}"], part.operand)
+        return part.layer("GroupedPixelDense", [str(made.units), f"groups={made.groups}"], part.operand)
     if part.shared is not None:
         return _dense(part)
     return Call("layers.Dense", (str(made.units), *part.options()), part.operand)
