@@ -253,6 +253,12 @@ def test_a_shared_matrix_at_another_rate_is_said_where_it_is_used(tmp_path):
     assert "ScaledGradient" not in translated(tmp_path, "fc", "v1", at_one_rate).source.text
 
 
+def test_the_mask_of_a_shared_kernel_is_that_of_its_owner(tmp_path):
+    text = translated(tmp_path, "fcdropc", *SHARING["fcdropc"]).source.text
+    assert "dropping = [layer for layer in model.layers if type(layer) is DropConnectDense]" in text
+    assert 'b = SharedDropConnectDense(a_layer.kernel, 48, rate=0.5, name="b")(a)  # 48' in text
+
+
 def test_the_step_of_a_weight_is_named_where_there_are_several_kinds_of_decay(tmp_path):
     lines = """
     a fc inputs=data outputs=8 epsW=0.1 decay=decoupled-lr

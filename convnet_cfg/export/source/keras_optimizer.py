@@ -157,19 +157,20 @@ class OptimizerText:
         yield from docstring("\n\n".join(words), INDENT)
         given = [*lengths]
         if self.masks:
-            # Of a shared kernel the mask of the layer that owns it counts.
-            kind = (
-                "type(layer) is DropConnectDense"
-                if self.masks_shared
-                else "isinstance(layer, DropConnectDense)"
-            )
-            yield f"{INDENT}dropping = [layer for layer in model.layers if {kind}]"
-            yield f"{INDENT}dropped = {{layer.kernel.path: layer.mask for layer in dropping}}"
+            yield from _indented(self._dropping())
             given.append("dropped")
         arguments = ", ".join([*given, "learning_rate=learning_rate"])
         yield f"{INDENT}optimizer = {NAME}({arguments})"
         yield f"{INDENT}optimizer.build(model.trainable_variables)"
         yield f"{INDENT}return optimizer"
+
+    def _dropping(self) -> Iterator[str]:
+        kind = "isinstance(layer, DropConnectDense)"
+        if self.masks_shared:
+            yield "# for a shared kernel the mask of its owner counts; the others are of a derived class"
+            kind = "type(layer) is DropConnectDense"
+        yield f"dropping = [layer for layer in model.layers if {kind}]"
+        yield "dropped = {layer.kernel.path: layer.mask for layer in dropping}"
 
 
 def _has_mask(step: Step) -> bool:

@@ -30,7 +30,7 @@ def shared_kind(kind: str, gradient_scale: float) -> tuple[str, list[str]]:
     return f"Shared{kind}AtOwnRate", [f"gradient_scale={number(gradient_scale)}"]
 
 
-def definitions() -> Iterator[tuple[str, Definition]]:
+def sharing_classes() -> Iterator[tuple[str, Definition]]:
     """Yield the classes by name that are not written out."""
     for kind in OTHERS:
         yield _combined(f"Shared{kind}", "SharedKernel", kind, "with the kernel of another layer")

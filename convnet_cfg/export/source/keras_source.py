@@ -19,7 +19,7 @@ from convnet_cfg.export.source.frame import PREPARATION, Form, Frame, Step, make
 from convnet_cfg.export.source.keras_costs import counted, objective, targets
 from convnet_cfg.export.source.keras_emit import EMITTERS, plain_activation, read, text
 from convnet_cfg.export.source.keras_optimizer import OptimizerText
-from convnet_cfg.export.source.keras_sharing import definitions
+from convnet_cfg.export.source.keras_sharing import sharing_classes
 from convnet_cfg.export.source.keras_training import Training
 from convnet_cfg.export.source.keras_weights import (
     ONE,
@@ -47,7 +47,7 @@ from convnet_cfg.language.network import Network
 from convnet_cfg.model.assembly import Connections, Shape
 
 LIBRARY = Library(Path(__file__).parent / "keras_layers")
-LIBRARY.definitions.update(definitions())
+LIBRARY.definitions.update(sharing_classes())
 IMPORTS = {
     **LIBRARY.imports,
     "np": "import numpy as np",
@@ -168,11 +168,11 @@ class _Writer:
         """Return the activation that a layer can apply itself."""
         if following is None or following.name != step.name or type(step.made) not in ONE:
             return None
-        if not following.layer.implicit or not takes_activation(step) or self._lent(step):
+        if not following.layer.implicit or not takes_activation(step) or self._lent_by(step):
             return None
         return plain_activation(following)
 
-    def _lent(self, step: Step) -> dict[str, tuple[str, str]]:
+    def _lent_by(self, step: Step) -> dict[str, tuple[str, str]]:
         """Return the variables of a step that are used again, with the layers that have them, and as what."""
         return {name: place for name, place in own_variables(step).items() if name in self.shared}
 
@@ -190,7 +190,7 @@ class _Writer:
 
     def _with_weights(self, step: Step, activation: str | None) -> Generator[str, None, Expression]:
         """Yield lines for the layers of which others use variables, and return the expression of a step."""
-        lent = self._lent(step)
+        lent = self._lent_by(step)
         owners = dict.fromkeys(layer for layer, _ in lent.values())
         variables = {layer: self._new_name(f"{identifier_of(layer)}_layer") for layer in owners}
         self.lent |= {name: f"{variables[layer]}.{attribute}" for name, (layer, attribute) in lent.items()}
