@@ -125,7 +125,8 @@ SHARING = {
         e conv inputs=d {SQUARE} sumWidth=1 sharedBiases=0 weightSource=d epsW=0.1
         f local inputs=d,e {PAIRED} epsW=0.1,0.1
         g local inputs=f {SQUARE} weightSource=f[1] epsW=0.05
-        c fc inputs=g outputs=48 weightSource=w epsW=0.05
+        h fc inputs=g outputs=48 epsW=0.1
+        c fc inputs=h outputs=48 weightSource=w epsW=0.05
         """,
     ),
 }
