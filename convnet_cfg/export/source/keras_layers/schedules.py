@@ -23,6 +23,11 @@ def steps(base, factor, count):
     return lambda progress: base * factor ** (-step_of(progress, count) / (count - 1))
 
 
+def exponential_steps(base, tau, count):
+    """Return rates that fall from `base` in `count` equal steps, each e^(1/tau) times lower than the last."""
+    return lambda progress: base * ops.exp(-step_of(progress, count) / tau)
+
+
 def smoothed_steps(base, factor, count):
     """Return `steps` with half a step back in the second half of each step, from 0.2 to 0.9 of all."""
 
