@@ -10,6 +10,7 @@ from torch_translations import assert_well_written
 
 from benchmarks.translation_cases import make_case
 from benchmarks.translations import PRECISE, compare
+from convnet_cfg.export.source.keras_layers.schedules import step_of
 from convnet_cfg.export.source.shapes import data_shapes
 from convnet_cfg.language import Reading, build_network, read_pair
 from convnet_cfg.optim import DECAYS
@@ -301,3 +302,12 @@ def test_rates_in_epochs_are_a_function_of_the_epochs(tmp_path):
     optimizer = found["TableSGD"](total_steps=8, epochs=2)
     config = found["TableSGD"].from_config(optimizer.get_config()).get_config()
     assert (config["total_steps"], config["epochs"]) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("progress", "count", "step"),
+    [(0.0, 5, 0), (0.2, 5, 1), (0.25, 4, 0), (0.7, 10, 6), (0.7000001, 10, 7), (1.0, 5, 4), (1.0, 1, 0)],
+)
+def test_a_step_begins_where_single_precision_is_above_its_end(progress, count, step):
+    """The nearest number of single precision is above 0.2 and below 0.7."""
+    assert float(step_of(np.float32(progress), count)) == step

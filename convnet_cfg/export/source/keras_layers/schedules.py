@@ -1,5 +1,6 @@
 """Learning rates as functions of the progress of a training, from 0 to 1."""
 
+import numpy as np
 from keras import ops
 
 
@@ -41,4 +42,12 @@ def smoothed_steps(base, factor, count):
 
 def step_of(progress, count):
     """Return the smallest i with progress <= (i + 1) / count."""
-    return ops.maximum(ops.ceil(progress * count) - 1, 0)
+    # As in cuda-convnet2, single precision is compared with double here.
+    ends = ops.convert_to_tensor([rounded_down((i + 1) / count) for i in range(count - 1)], "float32")
+    return ops.sum(ops.cast(progress > ends, "float32"))
+
+
+def rounded_down(value):
+    """Return the largest number of single precision that is not above a value."""
+    nearest = np.float32(value)
+    return nearest if float(nearest) <= value else np.nextafter(nearest, np.float32(0))
