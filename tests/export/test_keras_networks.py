@@ -42,6 +42,18 @@ SHARING = {
         c fc inputs=b,a outputs=48 weightSource=a,a epsW=0.05,0
         """,
     ),
+    "images and vectors": (
+        "v1",
+        f"""
+        a conv inputs=data {SQUARE} partialSum=1 epsW=0.1
+        d conv inputs=a channels=3 filters=12 filterSize=2 stride=2 partialSum=1 epsW=0.1
+        w fc inputs=a outputs=48 epsW=0.1
+        v fc inputs=w outputs=48 weightSource=w epsW=0.1
+        e fc inputs=d outputs=48 weightSource=w epsW=0.1
+        x fc inputs=e outputs=48 epsW=0.1
+        c fc inputs=a,v,x outputs=48 weightSource=x,, epsW=0.1,0.1,0.1
+        """,
+    ),
     "conv": (
         "v1",
         f"""

@@ -54,7 +54,7 @@ class Operand(NamedTuple):
     """One value that a step reads: whose it is, what it is there, and what it is read as.
 
     `shape` is that of one case as it is read: (side, side, channels), (size,) or (pixels, channels). It is
-    multiplied by `factor`.
+    multiplied by `factor`. `order` is the image in whose order a vector is, if that is not what is given.
     """
 
     source: str
@@ -62,6 +62,7 @@ class Operand(NamedTuple):
     form: Form
     shape: tuple[int, ...]
     factor: float = 1.0
+    order: Image | None = None
 
 
 class Weight(NamedTuple):
@@ -306,11 +307,14 @@ class _Framer:
         """Return how a value gets this shape."""
         value = self.built.values[source]
         given, name = value.image, self.names[source]
+        order = self.built.kernel_images.get(reader) if reader else None
+        if order is not None and order != given:
+            return Operand(name, given, Form.FLAT, shape, order=order)
         if shape == tuple(value.tensor.shape[1:]):
             return Operand(name, given, Form.AS_IS, shape)
         if len(shape) > 1:
             return Operand(name, given, Form.IMAGE if len(shape) == 3 else Form.PIXELS, shape)
-        flat = reader in self.built.kernel_images or (given is not None and given.side == 1)
+        flat = order is not None or (given is not None and given.side == 1)
         return Operand(name, given, Form.FLAT if flat else Form.VECTOR, shape)
 
     # -- weights

@@ -10,7 +10,7 @@ import keras
 from convnet_cfg import nn
 from convnet_cfg.export.source.frame import Form, Operand, Step
 from convnet_cfg.export.source.text import Call, Expression, Items, call, flat
-from convnet_cfg.language.layer_types import NormSpec
+from convnet_cfg.language.layer_types import Image, NormSpec
 from convnet_cfg.language.params import NormParams
 from convnet_cfg.nn.windows import Span
 
@@ -25,13 +25,21 @@ def read(operand: Operand) -> Expression:
     if operand.form is Form.AS_IS:
         return source
     if operand.form is Form.FLAT:
-        return Call("layers.Flatten", (), source)
+        return Call("layers.Flatten", (), _image(operand, operand.order) if operand.order else source)
     if operand.form is Form.VECTOR:
         return call("channels_first", source)
-    vector = flat(call("channels_first", source)) if operand.given else source
     if operand.form is Form.IMAGE:
-        return call("image_of", vector, f"channels={shape[2]}", f"side={shape[0]}")
-    return call("pixels_of", vector, f"channels={shape[1]}")
+        return _image(operand, Image(shape[2], shape[0]))
+    return call("pixels_of", _vector(operand), f"channels={shape[1]}")
+
+
+def _image(operand: Operand, image: Image) -> Expression:
+    return call("image_of", _vector(operand), f"channels={image.channels}", f"side={image.side}")
+
+
+def _vector(operand: Operand) -> str:
+    """Return the values in the original's order."""
+    return flat(call("channels_first", operand.source)) if operand.given else operand.source
 
 
 def number(value: float) -> str:

@@ -47,11 +47,15 @@ def _full(builder: Builder, layer: Layer) -> None:
 def _flattened(builder: Builder, layer: Layer) -> list[Any]:
     """Return the inputs as vectors; an image is flattened as it is.
 
-    The rows of its kernel are in that order (language/layout.py).
+    The rows of its kernel are in that order (language/layout.py). A kernel of another input has the order of
+    that one.
     """
     vectors = []
-    for index in range(len(layer.inputs)):
+    for index, matrix in enumerate(layer.matrices):
         value = builder.value(layer, index)
+        if matrix.source is not None:
+            image = builder.kernel_images.get((matrix.source.layer, matrix.source.number))
+            value = builder.image(layer, image.channels, index) if image else builder.vector(value)
         builder.kernel_images[layer.name, index] = value.image
         vectors.append(builder.reshape((value.image.size,), value.tensor) if value.image else value.tensor)
     return vectors
