@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterator, Sequence
 from math import prod
 
 from convnet_cfg.errors import join_words
-from convnet_cfg.export.source.frame import NOMINAL, Output, Step
+from convnet_cfg.export.source.frame import NOMINAL, Output, Step, Weight
 from convnet_cfg.export.source.text import INDENT, docstring
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.export.source.torch_steps import returned, within_costs
-from convnet_cfg.export.source.torch_text import assignment, returning
+from convnet_cfg.export.source.torch_text import assignment, calling, remark, returning
 from convnet_cfg.language.cost_types import CostSpec
+from convnet_cfg.language.fork_types import TransitionSpec
 from convnet_cfg.language.layer_types import DataSpec, SoftmaxSpec
 
 TWO = 2 * INDENT
@@ -56,21 +57,35 @@ def _init(program: Program) -> Iterator[str]:
 def _reset(program: Program) -> Iterator[str]:
     yield f"{INDENT}def reset_parameters(self):"
     yield from docstring("Draw the first weights around 0, and set the first biases.", TWO)
-    yield from (f"{TWO}{line}" for line in _first_values(program))
+    for weight in program.frame.weights:
+        yield from _first_values(weight, f"self.{program.parameters[weight.name].path}")
     yield ""
 
 
-def _first_values(program: Program) -> Iterator[str]:
-    for weight in program.frame.weights:
-        path = f"self.{program.parameters[weight.name].path}"
-        if weight.owner.matrix.function is not None:
-            yield f"# {path} began as {weight.owner.matrix.function.name} made it"
-        elif not weight.first:
-            yield f"nn.init.zeros_({path})"
-        elif weight.name.endswith("/bias"):
-            yield f"nn.init.constant_({path}, {weight.first!r})"
-        else:
-            yield f"nn.init.normal_({path}, std={weight.first!r})"
+def _first_values(weight: Weight, path: str) -> list[str]:
+    if (function := weight.owner.matrix.function) is not None:
+        return remark(f"{path} began as {function.name} made it", TWO)
+    spec = weight.owner.layer.spec
+    return calling(
+        _distributions(spec, path) if isinstance(spec, TransitionSpec) else _numbers(weight, path), TWO
+    )
+
+
+def _numbers(weight: Weight, path: str) -> str:
+    if not weight.first:
+        return f"nn.init.zeros_({path})"
+    if weight.name.endswith("/bias"):
+        return f"nn.init.constant_({path}, {weight.first!r})"
+    return f"nn.init.normal_({path}, std={weight.first!r})"
+
+
+def _distributions(spec: TransitionSpec, path: str) -> str:
+    if spec.initial == "identity":
+        return f"nn.init.eye_({path})"
+    if spec.initial == "random":
+        return f"draw_distributions({path})"
+    of_outputs = [list(column) for column in zip(*spec.initial, strict=True)]
+    return f"set_values({path}, {of_outputs})"
 
 
 def _forward(program: Program) -> Iterator[str]:

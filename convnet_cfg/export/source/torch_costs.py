@@ -67,6 +67,35 @@ def _cauchy(program: Program, targets: str, x: str) -> str:
     return f"torch.log1p(({x} - {targets}).square()).sum() / len({targets})"
 
 
+def _of_outputs(name: str, *options: str) -> Code:
+    """Return the code of a part that takes the outputs, what they are compared with, and these options."""
+
+    def code(program: Program, targets: str, x: str, **given: object) -> str:
+        return _function(name, x, targets, **{option: given[option] for option in options})
+
+    return code
+
+
+def _of_task(name: str) -> Code:
+    def code(program: Program, labels: str, tasks: str, x: str, task: int, **reported: object) -> str:
+        return _function(name, x, labels, tasks, task=task)
+
+    return code
+
+
+def _gated_squares(program: Program, gate: str, x: str) -> str:
+    return f"({gate} * {in_brackets(x)}.square()).sum() / len({x})"
+
+
+def _topographic(program: Program, image: str, size: int) -> str:
+    return _function("topographic_energy", image, size=size)
+
+
+def _ranking(program: Program, *inputs: str, coefficient: float) -> str:
+    options = {"coefficient": coefficient} if coefficient != 1 else {}
+    return _function("ranking", *inputs, **options)
+
+
 COSTS: Mapping[Any, Code] = {
     nn.softmax_logreg: _cross_entropy,
     nn.logreg: _logreg,
@@ -82,6 +111,18 @@ COSTS: Mapping[Any, Code] = {
     nn.sum_of_squares: _squares,
     nn.squared_difference: _difference,
     nn.cauchy: _cauchy,
+    nn.masked_logreg: _of_outputs("known_log_loss"),
+    nn.task_logreg: _of_task("log_loss_of_task"),
+    nn.softmax_task_logreg: _of_task("cross_entropy_of_task"),
+    nn.hinge_loss: _of_outputs("hinge_loss"),
+    nn.masked_binary_cross_entropy: _of_outputs("known_binary_cross_entropy"),
+    nn.logistic_masked_binary_cross_entropy: _of_outputs("known_logistic_cross_entropy"),
+    nn.gated_sum_of_squares: _gated_squares,
+    nn.topographic_energy: _topographic,
+    nn.group_sparsity: _of_outputs("group_sparsity"),
+    nn.contrastive: _of_outputs("contrastive", "margin"),
+    nn.ranking: _ranking,
+    nn.subset_logreg: _of_outputs("subset_loss", "size"),
 }
 """The code of each cost, by its function in `nn`."""
 
@@ -93,9 +134,6 @@ def objective_terms(program: Program, costs: Sequence[CostStep], names: Mapping[
     """
     terms = []
     for cost in costs:
-        if cost.function not in COSTS:
-            program.refuse(cost.layer, f"type={cost.layer.type} has no translation to PyTorch")
-            continue
         inputs = [names[name] for name in cost.inputs]
         terms.append(scaled(cost.coefficient, COSTS[cost.function](program, *inputs, **cost.options)))
     return terms

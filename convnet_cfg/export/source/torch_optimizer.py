@@ -124,7 +124,7 @@ def _optimizer_function(program: Program, made: Training) -> list[str]:
 def _hooks(program: Program, made: Training) -> Iterator[str]:
     """Yield the lines that make the optimizer do more than its steps."""
     for step in program.frame.steps:
-        if isinstance(step.made, DropConnectDense):
+        if isinstance(step.made, DropConnectDense) and not step.made.per_case:
             forget = f"forgetting_dropped(model.{step.name})"
             yield f"{INDENT}optimizer.register_step_pre_hook({forget})"
     if made.beside:

@@ -43,6 +43,11 @@ def returning(code: str, indent: str, comment: str = "", name: str = "total") ->
     ]
 
 
+def calling(code: str, indent: str) -> list[str]:
+    """Return the lines of a call whose value nobody uses."""
+    return _statement("", code, indent, "")
+
+
 class Halves(NamedTuple):
     """A sum or product: what is reckoned first, and what stands before and behind it."""
 

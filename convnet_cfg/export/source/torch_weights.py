@@ -108,11 +108,10 @@ def _of_full(step: Step, index: int, matrix: Array) -> Array:
 
 def _partwise(program: Program, step: Step, index: int, name: str) -> str:
     operand, made = step.operands[index], step.made
-    _refuse_scale(program, step, index)
     numbers = [str(operand.shape[0]), str(made.parts * made.units), f"parts={made.parts}"]
     kind = "PartwiseLinear" if _has_bias(step, index) else "PartwiseProduct"
     module = program.module(name, f"{kind}({', '.join(numbers)})")
-    return f"{module}({program.read(operand).code})"
+    return _called(step, index, module, program.read(operand).code)
 
 
 def _of_parts(step: Step, index: int, matrix: Array) -> Array:
@@ -121,21 +120,18 @@ def _of_parts(step: Step, index: int, matrix: Array) -> Array:
 
 def _drop_connect(program: Program, step: Step, index: int, name: str) -> str:
     operand, made = step.operands[index], step.made
-    _refuse_scale(program, step, index)
-    if made.per_case:
-        program.refuse(step.layer, f"type={step.layer.type} has no translation to PyTorch")
-    numbers = f"{operand.shape[0]}, {made.units}, rate={made.rate!r}"
-    module = program.module(name, f"DropConnect({numbers})")
-    return f"{module}({program.read(operand).code})"
+    kind = "CaseDropConnect" if made.per_case else "DropConnect"
+    module = program.module(name, f"{kind}({operand.shape[0]}, {made.units}, rate={made.rate!r})")
+    return _called(step, index, module, program.read(operand).code)
 
 
-def _refuse_scale(program: Program, step: Step, index: int) -> None:
-    """Refuse weights that are shared at another rate, but where it is easily written."""
-    if step.kernels[index].gradient_scale != 1:
-        owner = step.kernels[index].name
-        program.refuse(
-            step.layer, f"weights shared from {owner} at another learning rate cannot be translated"
-        )
+def _called(step: Step, index: int, module: str, x: str) -> str:
+    """Return the call of a module, whose weight may be shared at another learning rate."""
+    scale = step.kernels[index].gradient_scale
+    if scale == 1:
+        return f"{module}({x})"
+    weight = f"with_gradient_scale({module}.weight, {scale!r})"
+    return f'torch.func.functional_call({module}, {{"weight": {weight}}}, {x})'
 
 
 def _drop_outputs(program: Program, step: Step) -> str:
@@ -196,13 +192,12 @@ def _of_filters(step: Step, index: int, matrix: Array) -> Array:
 
 def _local(program: Program, step: Step, index: int, name: str) -> str:
     window, made = step.made.windows[index], step.made
-    _refuse_scale(program, step, index)
     image, options = _placed(program, step, index, name)
     sizes = [f"size={window.size}", f"side={made.output_side}"]
     numbers = [str(window.groups * window.depth), str(made.filters), *sizes, *options]
     kind = "LocallyConnected" if _has_bias(step, index) else "LocalProduct"
     module = program.module(name, f"{kind}({', '.join(numbers)})")
-    return f"{module}({image})"
+    return _called(step, index, module, image)
 
 
 def _of_places(step: Step, index: int, matrix: Array) -> Array:
@@ -214,12 +209,11 @@ def _of_places(step: Step, index: int, matrix: Array) -> Array:
 def _pixels(program: Program, step: Step, index: int, name: str) -> str:
     """A convolution with filters of one pixel; pixels that are no square image are a line of them."""
     (operand,), made = step.operands, step.made
-    _refuse_scale(program, step, index)
     kind = "nn.Conv2d" if len(operand.shape) == 3 else "nn.Conv1d"
     groups = [f"groups={made.groups}"] if made.groups > 1 else []
     numbers = [str(operand.shape[-1]), str(made.groups * made.units), "kernel_size=1", *groups]
     module = program.module(name, f"{kind}({', '.join(numbers)})")
-    call = f"{module}({program.read(operand).code})"
+    call = _called(step, index, module, program.read(operand).code)
     return call if step.image else f"{call}.flatten(1)"
 
 
@@ -231,6 +225,7 @@ def _of_pixels(step: Step, index: int, matrix: Array) -> Array:
 _full = _weighted(_linear, _of_full)
 WEIGHTS: Mapping[type[layers.Layer], Emitter] = {
     nn.Dense: _full,
+    nn.ConditionalProbability: _full,
     nn.BlockDense: _weighted(_partwise, _of_parts),
     nn.DropoutDense: _drop_outputs,
     nn.DropConnectDense: _weighted(_drop_connect, _of_full),
