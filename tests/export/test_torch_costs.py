@@ -107,7 +107,27 @@ LOGISTIC = "[y]\ntype=neuron\ninputs=x\nneuron=logistic\n"
 SOFTMAX = "[probs]\ntype=softmax\ninputs=x\n"
 PROBABILITIES = softmax(normal(6, 5))
 ONE_HOT = np.eye(5)[LABELS]
+RIGHT = 2000 * np.eye(5)[LABELS]  # of which the probabilities are 0 and 1
+OUTSIDE = np.array([[-2.0, 0.0, 1.0, 1.5, 0.25]])
 CASES = {
+    "probabilities of 0": CostCase(
+        "v1",
+        "cost.logreg\ninputs=labels,probs",
+        RIGHT,
+        {"labels": LABELS},
+        lambda x, labels: 4.0 * len(x),
+        lambda x, labels: np.zeros_like(x),
+        TWICE,
+        "[twice]\ncoeff=2\n",
+    ),
+    "predictions that are no probabilities": CostCase(
+        "cysu",
+        "cost.binxent\ninputs=targets,x",
+        np.concatenate([OUTSIDE, OUTSIDE]),
+        {"targets": np.array([[1.0] * 5, [0.0] * 5])},
+        lambda x, targets: 50 + 50 - np.log(1.5) - np.log(0.25) - np.log(3) + 50 + 50 - np.log(0.75),
+        lambda x, targets: np.array([[0.5, 0, -1, -1 / 1.5, -4], [1 / 3, 1, 0, -2, 1 / 0.75]]),
+    ),
     "known labels, certain probabilities": CostCase(
         "cysu",
         "cost.logreg\ninputs=labels,remixed",

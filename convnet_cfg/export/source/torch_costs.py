@@ -23,7 +23,8 @@ def _cross_entropy(program: Program, targets: str, logits: str, **reported: obje
 
 
 def _logreg(program: Program, labels: str, probabilities: str, **reported: object) -> str:
-    return _function("F.nll_loss", f"{in_brackets(probabilities)}.log()", labels)
+    """F.nll_loss of the logarithms has no gradient where one of them is infinite."""
+    return _function("log_loss", probabilities, labels)
 
 
 def _log_logreg(program: Program, labels: str, logarithms: str) -> str:

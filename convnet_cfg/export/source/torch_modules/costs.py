@@ -7,8 +7,9 @@ import torch.nn.functional as F
 
 
 def bounded_log(x):
-    """Return log(x), and -50 where x is 0."""
-    return torch.where(x > 0, x, 1).log().where(x > 0, -50.0)
+    """Return log(x), and -50 where x is not positive; the derivative is 1 / x there too, but 0 at 0."""
+    log = torch.where(x == 0, 1, x).abs().log()
+    return torch.where(x > 0, log, log - log.detach() - 50)
 
 
 def cross_entropy(probabilities, targets):
@@ -42,21 +43,21 @@ def known_logistic_cross_entropy(logits, targets):
     return total / len(targets)
 
 
+def log_loss(probabilities, labels):
+    """Return -log of the label's probability; those of other classes may be 0."""
+    return -probabilities.gather(1, labels[:, None]).log().sum() / len(labels)
+
+
 def known_log_loss(probabilities, labels):
     """Return -log of the label's probability; cases with the label -1 have none, but they count."""
     known = labels != -1
-    return log_loss_sum(probabilities[known], labels[known]) / len(labels)
+    return -probabilities[known].gather(1, labels[known, None]).log().sum() / len(labels)
 
 
 def log_loss_of_task(probabilities, labels, tasks, task):
     """Return -log of the label's probability; cases of other tasks have none, but they count."""
     chosen = tasks.flatten() == task
-    return log_loss_sum(probabilities[chosen], labels[chosen]) / len(labels)
-
-
-def log_loss_sum(probabilities, labels):
-    """Return the sum of -log of the label's probability over all cases."""
-    return -probabilities.gather(1, labels[:, None]).log().sum()
+    return -probabilities[chosen].gather(1, labels[chosen, None]).log().sum() / len(labels)
 
 
 def cross_entropy_of_task(logits, labels, tasks, task):
