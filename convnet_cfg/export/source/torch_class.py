@@ -5,12 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Collection, Iterator, Sequence
-from math import prod
 
 from convnet_cfg.errors import join_words
 from convnet_cfg.export.source.frame import NOMINAL, Output, Step, Weight
 from convnet_cfg.export.source.text import INDENT, docstring
-from convnet_cfg.export.source.torch_program import Program
+from convnet_cfg.export.source.torch_program import Program, formed, target_of
 from convnet_cfg.export.source.torch_steps import returned, within_costs
 from convnet_cfg.export.source.torch_text import assignment, calling, remark, returning
 from convnet_cfg.language.cost_types import CostSpec
@@ -148,15 +147,21 @@ def objective_names(program: Program) -> dict[str, str]:
     outputs = [output.name for output in returned(program.frame)]
     alone = len(outputs) == 1
     names = {name: name if alone else f'outputs["{name}"]' for name in outputs}
-    return {**names, **{target.name: target.name for target in program.frame.targets}}
+    targets = {name: formed(target_of(operand), operand).code for name, operand in program.frame.targets}
+    return {**names, **targets}
+
+
+def target_names(program: Program) -> list[str]:
+    """Return the data that costs read."""
+    return list(dict.fromkeys(target.operand.source for target in program.frame.targets))
 
 
 def objective_function(program: Program, terms: Sequence[str]) -> list[str]:
     """Return the lines of the function that training minimizes."""
-    targets = program.frame.targets
-    arguments = [outputs_name(program), *(target.name for target in targets)]
+    arguments = [outputs_name(program), *target_names(program)]
     words = ["Return the mean cost of the cases, which training minimizes."]
-    words += [f"{target.name}: {_target_words(program, target)}." for target in targets]
+    told = {each.operand.source: _target_words(program, each) for each in program.frame.targets}
+    words += [f"{name}: {what}." for name, what in told.items()]
     words += [NOMINAL] if program.frame.network.dialect.nominal_divisor else []
     return [
         f"def objective({', '.join(arguments)}):",
@@ -172,5 +177,4 @@ def _target_words(program: Program, target: Output) -> str:
         if isinstance(cost.layer.spec, CostSpec)
         for number in cost.layer.spec.label_inputs
     }
-    size = prod(target.operand.shape)
-    return "class numbers, (N,) of torch.long" if target.name in labels else f"(N, {size})"
+    return "class numbers, (N,) of torch.long" if target.name in labels else target_of(target.operand).shape

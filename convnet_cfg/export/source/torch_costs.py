@@ -18,6 +18,11 @@ def _function(name: str, *arguments: str, **options: object) -> str:
     return f"{name}({', '.join([*arguments, *named])})"
 
 
+def _cases(code: str) -> str:
+    """Return the expression for the number of cases that a value has."""
+    return f"len({code.removesuffix('.flatten(1)')})"
+
+
 def _cross_entropy(program: Program, targets: str, logits: str, **reported: object) -> str:
     return _function("F.cross_entropy", logits, targets)
 
@@ -34,7 +39,7 @@ def _log_logreg(program: Program, labels: str, logarithms: str) -> str:
 def _labelled(program: Program, labels: str, logits: str) -> str:
     """Cases without a label have no cost, but they count as cases."""
     total = _function("F.cross_entropy", logits, labels, ignore_index=-1, reduction="sum")
-    return f"{total} / len({labels})"
+    return f"{total} / {_cases(labels)}"
 
 
 def _distribution(program: Program, targets: str, probabilities: str) -> str:
@@ -53,19 +58,19 @@ def _logistic(
 ) -> str:
     weight = [f"pos_weight=torch.tensor({positive_weight!r})"] if positive_weight != 1 else []
     total = _function("F.binary_cross_entropy_with_logits", x, targets, *weight, reduction="sum")
-    return f"{total} / len({targets})"
+    return f"{total} / {_cases(targets)}"
 
 
 def _squares(program: Program, x: str, factor: float = 1.0) -> str:
-    return scaled(factor, f"{in_brackets(x)}.square().sum() / len({x})")
+    return scaled(factor, f"{in_brackets(x)}.square().sum() / {_cases(x)}")
 
 
 def _difference(program: Program, a: str, b: str) -> str:
-    return _function("F.mse_loss", a, b, reduction="sum") + f" / (2 * len({a}))"
+    return _function("F.mse_loss", a, b, reduction="sum") + f" / (2 * {_cases(a)})"
 
 
 def _cauchy(program: Program, targets: str, x: str) -> str:
-    return f"torch.log1p(({x} - {targets}).square()).sum() / len({targets})"
+    return f"torch.log1p(({x} - {targets}).square()).sum() / {_cases(targets)}"
 
 
 def _of_outputs(name: str, *options: str) -> Code:
@@ -85,7 +90,7 @@ def _of_task(name: str) -> Code:
 
 
 def _gated_squares(program: Program, gate: str, x: str) -> str:
-    return f"({gate} * {in_brackets(x)}.square()).sum() / len({x})"
+    return f"({gate} * {in_brackets(x)}.square()).sum() / {_cases(x)}"
 
 
 def _topographic(program: Program, image: str, size: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import numpy as np
 from keras import layers
 
 from convnet_cfg import nn
@@ -32,7 +33,11 @@ def _weighted(make: Make, of_kernel: Callable[[Step, int, Array], Array]) -> Emi
         for index, kernel in enumerate(step.kernels):
             name = _module_name(program, step, index)
             calls.append(make(program, step, index, name))
-            program.keep(kernel, Parameter(f"{name}.weight", partial(of_kernel, step, index)))
+            parameter = Parameter(f"{name}.weight", partial(of_kernel, step, index))
+            program.keep(kernel, parameter)
+            if kernel.shared and not _same_form(parameter, program.parameters[kernel.name], kernel):
+                message = f"it has {kernel.name} in another form, which cannot be shared in PyTorch"
+                program.refuse(step.layer, message)
         if step.bias is not None and _is_apart(step):
             calls.append(_bias_apart(program, step, step.bias))
         elif step.bias is not None:
@@ -41,6 +46,12 @@ def _weighted(make: Make, of_kernel: Callable[[Step, int, Array], Array]) -> Emi
         return " + ".join(calls)
 
     return emitter
+
+
+def _same_form(one: Parameter, other: Parameter, weight: Weight) -> bool:
+    """Return whether two layers have a matrix in one shape: others are of other groups or pixels."""
+    matrix = np.zeros(weight.owner.matrix.shape, np.float32)
+    return one.of_matrix(matrix).shape == other.of_matrix(matrix).shape
 
 
 def _module_name(program: Program, step: Step, index: int) -> str:
@@ -147,11 +158,17 @@ def _convolution(program: Program, step: Step, index: int, name: str) -> str:
     image, options = _placed(program, step, index, name)
     numbers = [str(window.groups * window.depth), str(step.made.filters), f"kernel_size={window.size}"]
     made = f"nn.Conv2d({', '.join([*numbers, *options, *_without_bias(step, index)])})"
-    module, scale = program.module(name, made), step.kernels[index].gradient_scale
+    return _convolved(step, index, program.module(name, made), image, options)
+
+
+def _convolved(step: Step, index: int, module: str, image: str, options: list[str]) -> str:
+    """Return the call of a convolution, whose weight may be shared at another learning rate."""
+    scale = step.kernels[index].gradient_scale
     if scale == 1:
         return f"{module}({image})"
+    function = "F.conv1d" if len(step.operands[index].shape) == 2 else "F.conv2d"
     weight = f"with_gradient_scale({module}.weight, {scale!r})"
-    return f"F.conv2d({', '.join([image, weight, *_bias_of(step, index, module), *options])})"
+    return f"{function}({', '.join([image, weight, *_bias_of(step, index, module), *options])})"
 
 
 def _placed(program: Program, step: Step, index: int, name: str) -> tuple[str, list[str]]:
@@ -213,7 +230,7 @@ def _pixels(program: Program, step: Step, index: int, name: str) -> str:
     groups = [f"groups={made.groups}"] if made.groups > 1 else []
     numbers = [str(operand.shape[-1]), str(made.groups * made.units), "kernel_size=1", *groups]
     module = program.module(name, f"{kind}({', '.join(numbers)})")
-    call = _called(step, index, module, program.read(operand).code)
+    call = _convolved(step, index, module, program.read(operand).code, groups)
     return call if step.image else f"{call}.flatten(1)"
 
 
