@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-NOISE, STEPS, TOTAL_STEPS = 0.25, 2, 4  # as in translation_cases.py
+NOISE, STEPS, TOTAL_STEPS, EPOCHS = 0.25, 2, 4, 2  # as in translation_cases.py
 FORBIDDEN = ("convnet_cfg", "keras", "tensorflow")
 
 
@@ -118,10 +118,16 @@ def targets_of(module, data):
 
 
 def take_steps(module, model):
-    optimizer = module.make_optimizer(model)
+    """Make some steps of the optimizer, all with the gradients that are there."""
+    gradients = {weight: weight.grad for weight in model.parameters()}
+    in_epochs = "epochs" in inspect.signature(module.make_optimizer).parameters
+    length = {"epochs": EPOCHS} if in_epochs else {}
+    optimizer = module.make_optimizer(model, **length)
     for step in range(STEPS):
+        for weight, gradient in gradients.items():
+            weight.grad = gradient
         if hasattr(module, "set_learning_rates"):
-            module.set_learning_rates(optimizer, model, step / TOTAL_STEPS)
+            module.set_learning_rates(optimizer, model, step / TOTAL_STEPS, **length)
         optimizer.step()
 
 

@@ -17,7 +17,6 @@ TOLERANCE = 2e-6  # of the largest value, as for our own layers
 LONG_TOLERANCE = 1e-5  # costs, and several updates, in float32
 UPDATES = [name for name in entries() if "update_" in name]
 REFUSED = {
-    "v2_update_period": "updates after every 3 minibatches have no translation to PyTorch",
     **dict.fromkeys(
         ("logreg_softmax_10", "logreg_softmax_ties", "cost_sum2", "nin_cost_sum2"),
         "there is no layer between the data and the costs",
@@ -223,8 +222,10 @@ def expected_of_updates(case, step):
     for what, kernel, bias in (("weight", "W{index}", "B"), ("velocity", "Winc{index}", "Binc")):
         forms = f"step{step}_{{layer}}_{kernel}", f"step{step}_{{layer}}_{bias}"
         for owned, path, array in case.parameters(*forms):
-            frozen = what == "velocity" and owned.matrix.rule.learning_rate <= 0
-            if owned.name != WRONG.get(case.name) and not frozen:
+            # Between updates the original gathers in the velocities of fully connected layers.
+            due = step % case.frame.minibatches(owned) == 0
+            kept = what == "weight" or (owned.matrix.rule.learning_rate > 0 and due)
+            if owned.name != WRONG.get(case.name) and kept:
                 yield f"{what}{step}/{path}", array, array_name(owned, *forms)
 
 

@@ -152,19 +152,27 @@ def test_they_compute_what_ours_do(cases, dtype, tmp_path):
         assert max(each.errors.values()) <= TOLERANCE[dtype], each
 
 
-FORMS = ("v2", BLOCKS.replace("parts=4", "parts=2").replace("parts=2", "parts=4", 1))
+LARGER = ("outputs=48", "parts=2", "weightSource=a")
+FORMS = weighted("a", "sfc", "data", "outputs=48", "parts=4")
+FORMS += weighted("b", "sfc", "a", *LARGER) + weighted("c", "sfc", "data", *LARGER)
+FORMS += classified("b,c") + COST.format("probs")
 
 
 def test_what_is_shared_in_another_form_is_refused(tmp_path):
-    """The second layer has half as many blocks, of twice the size."""
-    network = network_of(FORMS, tmp_path)
-    with pytest.raises(ConfigError, match=r"\[b\] it has a/kernel in another form, which cannot be shared"):
+    """Two layers have half as many blocks, of twice the size."""
+    network = network_of(("v2", FORMS), tmp_path)
+    with pytest.raises(ConfigError) as error:
         make_case("blocks", network, data_shapes(network), to="torch")
+    message = "it has a/kernel in another form, which cannot be shared in PyTorch"
+    assert [(problem.section, problem.message) for problem in error.value.problems] == [
+        ("b", message),
+        ("c", message),
+    ]
 
 
 def test_only_weights_that_all_cases_drop_together_lose_their_velocity(cases):
     hooks = {name: cases[name].source.text.count("forgetting_dropped(model.") for name in cases}
-    assert [name for name, count in hooks.items() if count] == ["shared fcdropc"]
+    assert {name: count for name, count in hooks.items() if count} == {"shared fcdropc": 1}
     assert "register_step_pre_hook(forgetting_dropped(model.a))" in cases["shared fcdropc"].source.text
 
 

@@ -22,7 +22,7 @@ from convnet_cfg.export.source.torch_class import (
     target_names,
 )
 from convnet_cfg.export.source.torch_costs import objective_terms
-from convnet_cfg.export.source.torch_optimizer import functions
+from convnet_cfg.export.source.torch_optimizer import epochs, functions
 from convnet_cfg.export.source.torch_program import Array, Parameter, Program
 from convnet_cfg.export.source.torch_steps import go_through, returned
 from convnet_cfg.export.source.torch_training import Training, training
@@ -156,10 +156,11 @@ def _training(program: Program, made: Training) -> Iterator[str]:
     targets = target_names(program)
     given = dict.fromkeys([*(step.name for step in program.frame.inputs), *targets])
     yield "model.train()"
-    yield "optimizer = make_optimizer(model)"
+    yield f"optimizer = make_optimizer(model{epochs(made)})"
     yield f"for {', '.join(given)} in minibatches:"
     if made.changes:
-        yield f"{INDENT}set_learning_rates(optimizer, model, progress)  # progress: from 0 to 1"
+        progress = f"progress{epochs(made)})  # progress: from 0 to 1"
+        yield f"{INDENT}set_learning_rates(optimizer, model, {progress}"
     yield f"{INDENT}optimizer.zero_grad()"
     yield f"{INDENT}objective({', '.join([f'model({inputs})', *targets])}).backward()"
     yield f"{INDENT}optimizer.step()"

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from convnet_cfg.export.source.frame import Frame
+from convnet_cfg.export.source.text import INDENT
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.language.network import Owned, column_rows
 from convnet_cfg.language.params import UpdateRule
 from convnet_cfg.language.schedules import Schedule
 from convnet_cfg.language.v2_types import BlockSpec
-from convnet_cfg.language.weight_types import FilterSpec, LocalSpec
+from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, LocalSpec
 
 COUPLED = "weight_decay"
-COUPLED_KINDS = ("cuda-convnet", "l2")  # the same update; l2 also adds its term to the reported cost
+IN_EPOCHS = "texp"  # the schedule that is one of epochs, not of the share of the training that is done
 
 
 class Hook(NamedTuple):
@@ -34,12 +36,21 @@ BESIDE: Mapping[str, Hook] = {
 
 
 class Setting(NamedTuple):
-    """What the optimizer is told of one parameter; `rate` is an expression."""
+    """What the optimizer is told of one parameter; `rate` is an expression.
+
+    `kind` is that of its weight decay, COUPLED or of BESIDE. `period` minibatches make an update; with
+    `own_rates` their gradients count with the learning rate of each, not with the last one. `counts` says
+    that a cost depends on the parameter.
+    """
 
     path: str
     rate: str
     momentum: float
     decay: float
+    kind: str
+    period: int
+    own_rates: bool
+    counts: bool
 
 
 @dataclass
@@ -47,50 +58,108 @@ class Training:
     """How a program is trained.
 
     `frozen` are the paths of parameters whose rate is 0. `changes` says that rates change with the progress
-    of the training. `kinds` are those of weight decay, COUPLED or of BESIDE. `limits` are the calls that
-    hold weights to their bounds after each step.
+    of the training, `in_epochs` that they need the number of its epochs. `limits` are the lines that hold
+    weights to their bounds after each step.
     """
 
     changes: bool
+    in_epochs: bool
     settings: list[Setting] = field(default_factory=list)
     frozen: list[str] = field(default_factory=list)
-    kinds: set[str] = field(default_factory=set)
     limits: list[str] = field(default_factory=list)
 
     @property
-    def beside(self) -> str | None:
-        """The kind of weight decay if that does not join the gradient."""
-        return next(iter(self.kinds - {COUPLED}), None)
+    def kinds(self) -> list[str]:
+        """The kinds of weight decay: first COUPLED, then those of BESIDE."""
+        found = {each.kind for each in self.settings if each.decay}
+        return [kind for kind in (COUPLED, *BESIDE) if kind in found]
+
+    @property
+    def several_kinds(self) -> bool:
+        """Whether weights of this network decay in different ways."""
+        return len(self.kinds) > 1
+
+    @property
+    def gathers(self) -> bool:
+        """Whether updates are made after several minibatches."""
+        return any(each.period > 1 for each in self.settings)
+
+    @property
+    def own_rates(self) -> bool:
+        """Whether gradients that are gathered count with the learning rates of their minibatches."""
+        return any(each.own_rates for each in self.settings)
+
+    @property
+    def needs_zeros(self) -> bool:
+        """Whether a parameter is to be updated though no cost depends on it, and so it has no gradient."""
+        return any(
+            not each.counts and (self.gathers or (each.decay and each.kind == COUPLED))
+            for each in self.settings
+        )
 
 
 def training(program: Program, decay: str) -> Training:
     """Return how a program is trained; `decay` is the kind for weights whose layer names none."""
     owned = [each for each in program.frame.network.owned() if each.matrix.rule is not None]
-    made = Training(any(each.matrix.rule.schedule.type for each in owned if each.matrix.rule))
+    schedules = [each.matrix.rule.schedule for each in owned if each.matrix.rule]
+    made = Training(
+        changes=any(schedule.type for schedule in schedules),
+        in_epochs=any(schedule.name == IN_EPOCHS and schedule.base > 0 for schedule in schedules),
+    )
+    counted = _counted(program.frame)
     for each in owned:
         rule, path = each.matrix.rule, program.parameters[each.name].path
         assert rule is not None
         if rule.learning_rate <= 0:
             made.frozen.append(path)
             continue
-        made.settings.append(_setting(program, made, each, rule, decay))
-        made.limits += _limits(program, each, rule, f"model.{path}")
-    if len(made.kinds) > 1:
-        program.refuse(owned[0].layer, "weight decay of several kinds has no translation to PyTorch")
+        made.settings.append(_setting(program, made, each, rule, decay, each.name in counted))
+        made.limits += _when_due(made.settings[-1], list(_limits(program, each, rule, f"model.{path}")))
     return made
 
 
-def _setting(program: Program, made: Training, owned: Owned, rule: UpdateRule, decay: str) -> Setting:
-    if (period := program.frame.minibatches(owned)) > 1:
-        message = f"updates after every {period} minibatches have no translation to PyTorch"
-        program.refuse(owned.layer, message)
-    path, taken = program.parameters[owned.name].path, max(rule.weight_decay, 0.0)
+def _counted(frame: Frame) -> set[str]:
+    """Return the names of the weights and biases that the objective depends on."""
+    sources = {output.name: output.operand.source for output in frame.outputs}
+    inputs = [name for cost in frame.costs if cost.coefficient for name in cost.inputs]
+    reached = {sources[name] for name in inputs if name in sources}
+    found = set()
+    for step in reversed(frame.steps):
+        if step.name in reached:
+            reached |= {operand.source for operand in step.operands}
+            found |= {weight.name for weight in (*step.kernels, step.bias) if weight is not None}
+    return found
+
+
+def _setting(
+    program: Program, made: Training, owned: Owned, rule: UpdateRule, decay: str, counts: bool
+) -> Setting:
     kind = rule.decay or decay
-    if kind == "none":
-        taken = 0.0
-    elif taken:
-        made.kinds.add(COUPLED if kind in COUPLED_KINDS else kind)
-    return Setting(path, _rate(program, owned, rule.schedule, made.changes), rule.momentum, taken)
+    taken = max(rule.weight_decay, 0.0) if kind != "none" else 0.0
+    period = program.frame.minibatches(owned)
+    return Setting(
+        path=program.parameters[owned.name].path,
+        rate=_rate(program, owned, rule.schedule, made.changes),
+        momentum=rule.momentum,
+        decay=taken,
+        kind=kind if taken and kind in BESIDE else COUPLED,
+        period=period,
+        own_rates=period > 1 and _gathers_at_rates(owned, rule.schedule),
+        counts=counts,
+    )
+
+
+def _gathers_at_rates(owned: Owned, schedule: Schedule) -> bool:
+    """Return whether gradients are gathered times the rate of each minibatch (as model/ has it)."""
+    kernel = owned.input is not None and not isinstance(owned.layer.spec, ConvSpec)
+    return kernel and schedule.type is not None
+
+
+def _when_due(setting: Setting, limits: list[str]) -> list[str]:
+    """Return the lines that hold a weight to its bounds when it has been updated."""
+    if setting.period == 1 or not limits:
+        return limits
+    return [f"if model.{setting.path}.grad is not None:", *(f"{INDENT}{limit}" for limit in limits)]
 
 
 # -- learning rates
@@ -111,6 +180,7 @@ SCHEDULES: Mapping[str, Callable[..., str]] = {
     "exp": lambda base, factor: f"exponential({base!r}, {factor!r})",
     "dexp": _stepwise("steps"),
     "jdexp": _stepwise("smoothed_steps"),
+    IN_EPOCHS: lambda base, tau, count: f"epoch_steps({base!r}, {tau!r}, {max(count, 1)}, epochs)",
 }
 
 

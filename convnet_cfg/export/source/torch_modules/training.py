@@ -1,5 +1,8 @@
 """Updates that torch.optim.SGD does not make."""
 
+import math
+from types import SimpleNamespace
+
 import torch
 
 
@@ -37,6 +40,15 @@ def forgetting_dropped(layer):
     return forget
 
 
+@torch.no_grad()
+def give_zero_gradients(optimizer, arguments, options):
+    """Give a gradient of 0 to each weight that has none, as no cost depends on it: it decays all the same."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+
+
 # -- learning rates as functions of the progress of a training, from 0 to 1
 
 
@@ -71,12 +83,73 @@ def smoothed_steps(base, factor, count):
     return rate
 
 
+def epoch_steps(base, tau, count, epochs):
+    """Return rates that fall from `base` by the factor e in `tau` epochs, in `count` equal steps in each."""
+    return lambda progress: base * math.exp(-step_of(progress, count * epochs + 1) / (tau * count))
+
+
 def step_of(progress, count):
     """Return the smallest i with progress <= (i + 1) / count."""
     return next(step for step in range(count) if progress <= (step + 1) / count)
 
 
+# -- updates after several minibatches
+
+
+@torch.no_grad()
+def gather_gradients(optimizer, arguments, options):
+    """Give each weight the mean gradient of a period of minibatches, and none before that is over."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.grad is not None:
+                weight.grad = mean_of_period(optimizer.state[weight], weight.grad, group["period"])
+
+
+@torch.no_grad()
+def gather_at_rates(optimizer, arguments, options):
+    """Give each weight the mean gradient of a period of minibatches, and none before that is over.
+
+    With `own_rates` each gradient counts with the learning rate of its minibatch, not with the last one.
+    """
+    for group in optimizer.param_groups:
+        factor = group["lr"] if group["own_rates"] else 1.0
+        for weight in group["params"]:
+            if weight.grad is not None:
+                mean = mean_of_period(optimizer.state[weight], factor * weight.grad, group["period"])
+                weight.grad = None if mean is None else mean / factor
+
+
+def mean_of_period(state, gradient, period):
+    """Return the mean of the gradients of a period of minibatches, None before that is over."""
+    total = state.pop("gathered", 0.0) + gradient
+    count = state.pop("minibatches", 0) + 1
+    if count < period:
+        state.update(gathered=total, minibatches=count)
+        return None
+    return total / period
+
+
+def when_due(hook):
+    """Return a hook for those groups of an optimizer whose weights are updated in this step."""
+
+    def narrowed(optimizer, arguments, options):
+        groups = [group for group in optimizer.param_groups if group["params"][0].grad is not None]
+        hook(SimpleNamespace(param_groups=groups), arguments, options)
+
+    return narrowed
+
+
 # -- weight decay beside the velocity
+
+
+def of_kind(kind, hook):
+    """Return a hook for those groups of an optimizer that have weight decay of this kind."""
+
+    def narrowed(optimizer, arguments, options):
+        groups = [{**group, "decay": group[kind]} for group in optimizer.param_groups if kind in group]
+        hook(SimpleNamespace(param_groups=groups), arguments, options)
+
+    return narrowed
 
 
 @torch.no_grad()
