@@ -36,8 +36,8 @@ Arrays = Iterator[tuple[str, np.ndarray]]
 
 
 def channels_first(array: np.ndarray) -> np.ndarray:
-    """Return images with their channels on the second axis, not on the last; vectors as they are."""
-    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
+    """Return images and pixels with the channels on the second axis, not on the last; vectors as they are."""
+    return np.moveaxis(array, -1, 1)
 
 
 class Language(NamedTuple):

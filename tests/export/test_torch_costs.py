@@ -1,6 +1,7 @@
 """Costs of translations to PyTorch beside their formulas, case by case in NumPy."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +73,15 @@ def as_pixels(x):
 def log_loss(x, labels, counted=None):
     chosen = range(len(x)) if counted is None else np.flatnonzero(counted)
     return sum(reference.logreg(labels[n], x[n])[0] for n in chosen)
+
+
+def topography(x, size):
+    return sum(root for each in x for root, _ in reference.window_energies(as_image(each), size))
+
+
+def topography_gradient(x, size):
+    gradients = [reference.topographic_gradient(as_image(each), size) for each in x]
+    return np.stack([gradient.transpose(2, 0, 1).ravel() for gradient in gradients])
 
 
 def ranked(x, second, third, weights):
@@ -209,18 +219,21 @@ CASES = {
             f"cost.tica\nchannels=2\nsizeX={size}\ninputs=x",
             SQUARE,
             {},
-            lambda x, size=size: sum(
-                root for each in x for root, _ in reference.window_energies(as_image(each), size)
-            ),
-            lambda x, size=size: np.stack(
-                [
-                    reference.topographic_gradient(as_image(each), size).transpose(2, 0, 1).ravel()
-                    for each in x
-                ]
-            ),
+            partial(topography, size=size),
+            partial(topography_gradient, size=size),
         )
         for size in (2, 3)
     },
+    "two topographies": CostCase(
+        "alexnet-2012",
+        "cost.tica\nchannels=2\nsizeX=2\ninputs=x",
+        SQUARE,
+        {},
+        lambda x: topography(x, 2) + 3 * topography(x, 3),
+        lambda x: topography_gradient(x, 2) + 3 * topography_gradient(x, 3),
+        "[other]\ntype=cost.tica\nchannels=2\nsizeX=3\ninputs=x\n",
+        "[other]\ncoeff=1.5\n",
+    ),
     "subsets": CostCase(
         "alexnet-2012",
         "cost.msm\ninputs=labels,x",

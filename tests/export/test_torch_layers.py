@@ -64,9 +64,14 @@ def remixed(initial):
 
 
 def shared(kind, *keys, below="", inputs="data"):
-    """Return a network of two layers with one matrix, and one that has its own twice."""
+    """Return a network of two layers with one matrix."""
     layers = weighted("a", kind, inputs, *keys) + weighted("b", kind, "a", *keys, "weightSource=a")
     return below + layers + classified("b") + COST.format("probs")
+
+
+def with_cost_of_images(kind, inputs, *keys):
+    cost = section("energy", kind, inputs, "channels=16", *keys)
+    return CONV + classified("conv") + COST.format("probs") + cost
 
 
 def autoencoder():
@@ -105,6 +110,8 @@ NETWORKS = {
     "shared fcdropc": ("dropconnect", shared("fcdropc", "rate=0.25", "outputs=192")),
     "shared fcdropcf": ("dropconnect", shared("fcdropcf", "rate=0.25", "outputs=192")),
     "shared bias": ("zhaofang0627", shared("fc", "outputs=192")),
+    "cost of an image": ("alexnet-2012", with_cost_of_images("cost.tica", "conv", "sizeX=3")),
+    "cost of pixels": ("nin", with_cost_of_images("cost.gsinlabel", "labels,conv")),
     "images as targets": ("zbhzxyld", autoencoder()),
 }
 COST_NAME = re.compile(r"^\[(\w+)\]\ntype=cost\.", re.MULTILINE)
@@ -112,7 +119,7 @@ RATES = {"b": 0.03, "again": 0.03}  # of the other layers it is 0.1
 
 
 def params_of(layers):
-    """Return the parameters of all layers with weights, and of the cost."""
+    """Return the parameters of all layers with weights, and of the costs."""
     text = "".join(f"[{cost}]\ncoeff=0.5\ntopk=1\n" for cost in COST_NAME.findall(layers))
     for name, body in re.findall(r"^\[(\w+)\]\n((?:\w.*\n)*)", layers, re.MULTILINE):
         if "initW=" in body:
