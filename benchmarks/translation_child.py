@@ -12,7 +12,8 @@ import sys
 import traceback
 from pathlib import Path
 
-NOISE, STEPS, TOTAL_STEPS = 0.25, 2, 4  # as in translation_cases.py
+NOISE, STEPS = 0.25, 2  # as in translation_cases.py
+LENGTHS = {"total_steps": 4, "epochs": 2}  # as TOTAL_STEPS and EPOCHS there
 
 
 class Blocker:
@@ -102,10 +103,9 @@ def train(module, model, inputs, data):
     )
     found = {"cost": np.asarray(cost)}
     found |= {f"gradient/{v.path}": np.asarray(g) for v, g in zip(variables, gradients, strict=True)}
-    options = {"total_steps": TOTAL_STEPS}
-    if "total_steps" not in inspect.signature(module.make_optimizer).parameters:
-        options = {}
-    optimizer = module.make_optimizer(model, **options)
+    wanted = inspect.signature(module.make_optimizer).parameters
+    lengths = {name: value for name, value in LENGTHS.items() if name in wanted}
+    optimizer = module.make_optimizer(model, **lengths)
     for _ in range(STEPS):
         optimizer.apply(gradients, variables)
     return found | {f"stepped/{v.path}": np.asarray(v) for v in variables}

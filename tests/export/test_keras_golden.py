@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from golden_cases import MISSING, as_image, entries
 from golden_networks import GoldenNetwork, array_name, layout_of
 
@@ -89,3 +90,47 @@ def test_translations_compute_what_the_original_did(tmp_path):
         if each.failed or max(each.errors.values()) > TOLERANCE
     }
     assert not wrong, wrong
+
+
+WHOLE = 1 << 20  # minibatches of a training, of which the progress says how many are done
+
+
+@pytest.mark.parametrize("name", ["update_convnet_a", "v2_update_self_shared", "v2_update_convnet"])
+def test_shared_matrices_follow_the_original_minibatch_by_minibatch(name):
+    """At rates of their own, at that of the owner, and at rates that change."""
+    golden = GoldenNetwork(name, images=True)
+    shapes = [array.shape[1:] for array in golden.data]
+    case = make_case(name, golden.network, shapes, connections=golden.connections())
+    found = {"__name__": "translated", "__file__": "translated.py"}
+    exec(compile(case.source.text, "translated.py", "exec"), found)
+    model = found["build_model"]()
+    progress = golden.arrays.get("progress", np.zeros(0))
+    optimizer = found["make_optimizer"](model, **({"total_steps": WHOLE} if progress.any() else {}))
+    states = {"W{index}": model.trainable_variables, "Winc{index}": optimizer.velocities}
+    for kind, variables in states.items():
+        for variable, array in compared(golden, case, 0, kind, model, variables):
+            variable.assign(array)
+    for step in range(len(golden.arrays["cost_train"])):
+        if progress.any():
+            optimizer.iterations.assign(round(progress[step] * WHOLE))
+        images, labels = (
+            array[step * golden.entry["cases"] :][: golden.entry["cases"]] for array in golden.data
+        )
+        with tf.GradientTape() as tape:
+            cost = found["objective"](model(images, training=True), labels)
+        gradients = tape.gradient(cost, [variable.value for variable in model.trainable_variables])
+        optimizer.apply(gradients, model.trainable_variables)
+        for kind, variables in states.items():
+            for variable, array in compared(golden, case, step + 1, kind, model, variables):
+                assert np.abs(variable - array).max() <= 1e-5 * np.abs(array).max()
+
+
+def compared(golden, case, step, kernel, model, variables):
+    """Yield weights or velocities that are trained, each with what the original had after a step."""
+    by_path = {weight.path: each for weight, each in zip(model.trainable_variables, variables, strict=True)}
+    bias = kernel.replace("W", "B").replace("{index}", "")
+    for owned in golden.network.owned():
+        if step == 0 or owned.matrix.rule.learning_rate > 0:
+            name = array_name(owned, f"step{step}_{{layer}}_{kernel}", f"step{step}_{{layer}}_{bias}")
+            array = layout_of(golden.built, owned).to_kernel(golden.arrays[name])
+            yield by_path[case.source.paths[owned.name]], array

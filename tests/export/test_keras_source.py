@@ -312,16 +312,3 @@ def test_nothing_is_said_of_a_decay_that_is_not_there():
     assert "base, momentum, _ = self.numbers[index]" in text
     assert "V = m V - e G; W = W + V.\n" in text
     assert "weight decay, G" not in text
-
-
-@pytest.mark.parametrize(
-    ("layers", "params", "message"),
-    [
-        (shared("fc", FULL), rates(0.01, 0.02), "it trains a shared matrix at a rate of its own"),
-        (shared("local", FILTERS), rates(0.01, 0.01), "a shared matrix of type=local cannot be translated"),
-    ],
-)
-def test_what_cannot_be_shared_is_refused(tmp_path, layers, params, message):
-    network = network_of(tmp_path, layers, params)
-    with pytest.raises(ConfigError, match=rf"\[b\] {message}"):
-        translate(network, data_shapes(network), title="a", files="a.cfg", decay="cuda-convnet")

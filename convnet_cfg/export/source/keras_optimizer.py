@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convnet_cfg import nn
-from convnet_cfg.export.source.keras_training import FORMULAS, SHARES, Training
-from convnet_cfg.export.source.text import INDENT
+from convnet_cfg.export.source.frame import Step
+from convnet_cfg.export.source.keras_training import FORMULAS, SHARES, STEPS, Training
+from convnet_cfg.export.source.text import INDENT, docstring
 
 NAME = "TableSGD"
 
@@ -19,14 +20,15 @@ class OptimizerText:
         self.gathers = any(training.periods())
         self.limits = any(training.limits())
         self.frozen = not all(map(training.active, training.weights))
-        steps = training.frame.steps
         self.decays = training.decay != "none"
-        self.masks = any(isinstance(s.made, nn.DropConnectDense) and not s.made.per_case for s in steps)
+        dropping = [step for step in training.frame.steps if _has_mask(step)]
+        self.masks = bool(dropping)
+        self.masks_shared = any(step.kernels[0].shared for step in dropping)
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the class."""
         yield f"class {NAME}(keras.optimizers.Optimizer):"
-        yield f'{INDENT}"""Momentum with the numbers of HYPERPARAMETERS: {FORMULAS[self.training.decay]}.'
+        yield f'{INDENT}"""Momentum with the numbers of {self.training.name}{self._formula()}.'
         yield ""
         yield f"{INDENT}e is the learning rate of a variable times that of the optimizer, m its momentum,"
         decay = "d its weight decay, " if self.decays else ""
@@ -43,11 +45,13 @@ class OptimizerText:
             yield ""
             yield from _indented(self._config())
 
+    def _formula(self) -> str:
+        if self.training.several:
+            return ", by the step that is named there"
+        return f": {FORMULAS[self.training.decay]}"
+
     def _constructor(self) -> Iterator[str]:
-        arguments = [
-            *(["total_steps"] if self.training.scheduled else []),
-            *(["dropped"] if self.masks else []),
-        ]
+        arguments = [*self.training.lengths, *(["dropped"] if self.masks else [])]
         yield f"def __init__(self, {''.join(f'{each}, ' for each in arguments)}learning_rate=1.0, **kwargs):"
         yield f"{INDENT}super().__init__(learning_rate=learning_rate, **kwargs)"
         yield from (f"{INDENT}self.{each} = {each}" for each in arguments)
@@ -56,12 +60,16 @@ class OptimizerText:
     def _config(self) -> Iterator[str]:
         yield "def get_config(self):"
         yield f'{INDENT}"""Return the arguments with which Keras makes a saved optimizer again."""'
-        yield f'{INDENT}return super().get_config() | {{"total_steps": self.total_steps}}'
+        lengths = ", ".join(f'"{each}": self.{each}' for each in self.training.lengths)
+        yield f"{INDENT}return super().get_config() | {{{lengths}}}"
 
     def _build(self) -> Iterator[str]:
         yield '"""Look up the numbers of each variable, and make a velocity of zeros for it."""'
         yield "super().build(variables)"
-        yield "self.numbers = [HYPERPARAMETERS[variable.path] for variable in variables]"
+        if self.training.by_epochs:
+            yield "table = hyperparameters(self.epochs)"
+        table = "table" if self.training.by_epochs else "HYPERPARAMETERS"
+        yield f"self.numbers = [{table}[variable.path] for variable in variables]"
         yield 'self.velocities = self.add_optimizer_variables(variables, "velocity")'
         if self.gathers:
             yield "self.periods = [PERIODS.get(variable.path, 1) for variable in variables]"
@@ -72,28 +80,37 @@ class OptimizerText:
             yield "self.limits = [LIMITS.get(variable.path) for variable in variables]"
 
     def _update(self) -> Iterator[str]:
-        decay = self.training.decay
         yield '"""Make the step of one variable."""'
         yield "index = self._get_variable_index(variable)"
         if self.frozen:
             yield "if self.numbers[index] is None:"
             yield f"{INDENT}return"
-        share = "decay" if self.decays else "_"
-        if self.training.scheduled:
-            yield f"schedule, momentum, {share} = self.numbers[index]"
-            yield 'progress = ops.minimum(ops.cast(self.iterations, "float32") / self.total_steps, 1.0)'
-            yield "rate = learning_rate * schedule(progress)"
-        else:
-            yield f"base, momentum, {share} = self.numbers[index]"
-            yield "rate = learning_rate * base"
-        yield "velocity = self.velocities[index]"
+        yield from self._look_up()
         if self.gathers:
             yield from self._gather()
         old = "self.masks[index] * velocity" if self.masks else "velocity"
-        pull = "gradient + decay * variable" if decay in ("cuda-convnet", "l2") else "gradient"
-        pull = f"({pull})" if " " in pull else pull
-        new = f"momentum * {old} - rate * {pull}"
-        yield from self._assign(new)
+        if self.training.several:
+            yield from self._step(old)
+        else:
+            coupled = STEPS[self.training.decay] == "coupled"
+            pull = "(gradient + decay * variable)" if coupled else "gradient"
+            yield from self._assign(f"momentum * {old} - rate * {pull}")
+
+    def _look_up(self) -> Iterator[str]:
+        names = ["momentum", "decay" if self.decays else "_", *(["step"] if self.training.several else [])]
+        if self.training.scheduled:
+            yield f"schedule, {', '.join(names)} = self.numbers[index]"
+            yield 'progress = ops.minimum(ops.cast(self.iterations, "float32") / self.total_steps, 1.0)'
+            yield "rate = learning_rate * schedule(progress)"
+        else:
+            yield f"base, {', '.join(names)} = self.numbers[index]"
+            yield "rate = learning_rate * base"
+        yield "velocity = self.velocities[index]"
+
+    def _step(self, old: str) -> Iterator[str]:
+        yield f"weight, new = step(variable, {old}, gradient, rate, momentum, decay)"
+        yield f"self.assign(velocity, {self._if_due('new', 'velocity')})"
+        yield from self._assign_weight()
 
     def _gather(self) -> Iterator[str]:
         yield "gathered, period = self.gathered[index], self.periods[index]"
@@ -115,6 +132,9 @@ class OptimizerText:
             of = "weight" if self.training.decay == "after-step" else "variable"
             first = "schedule(0.0)" if self.training.scheduled else "base"
             yield f"weight = weight - {share.format(first=first)} * {of}"
+        yield from self._assign_weight()
+
+    def _assign_weight(self) -> Iterator[str]:
         if self.limits:
             yield "limit = self.limits[index]"
             yield "weight = limit(weight) if limit else weight"
@@ -126,26 +146,36 @@ class OptimizerText:
 
     def maker(self) -> Iterator[str]:
         """Yield the lines of the function that makes an optimizer for a model."""
-        scheduled = self.training.scheduled
-        yield f"def make_optimizer(model{', total_steps' if scheduled else ''}, learning_rate=1.0):"
-        words = "Return an optimizer for all variables of the model, their rates times `learning_rate`."
-        if scheduled:
-            yield f'{INDENT}"""{words}'
-            yield ""
-            yield f"{INDENT}`total_steps` are the minibatches of the whole training, over which rates change."
-            yield f'{INDENT}"""'
-        else:
-            yield f'{INDENT}"""{words}"""'
-        given = ["total_steps"] if scheduled else []
+        lengths = self.training.lengths
+        yield f"def make_optimizer({', '.join(['model', *lengths, 'learning_rate=1.0'])}):"
+        words = ["Return an optimizer for all variables of the model, their rates times `learning_rate`."]
+        if lengths:
+            epochs = ", `epochs` its epochs" if self.training.by_epochs else ""
+            words.append(
+                f"`total_steps` are the minibatches of the whole training, over which rates change{epochs}."
+            )
+        yield from docstring("\n\n".join(words), INDENT)
+        given = [*lengths]
         if self.masks:
-            kind = "DropConnectDense"
-            yield f"{INDENT}dropping = [layer for layer in model.layers if isinstance(layer, {kind})]"
-            yield f"{INDENT}dropped = {{layer.kernel.path: layer.mask for layer in dropping}}"
+            yield from _indented(self._dropping())
             given.append("dropped")
         arguments = ", ".join([*given, "learning_rate=learning_rate"])
         yield f"{INDENT}optimizer = {NAME}({arguments})"
         yield f"{INDENT}optimizer.build(model.trainable_variables)"
         yield f"{INDENT}return optimizer"
+
+    def _dropping(self) -> Iterator[str]:
+        kind = "isinstance(layer, DropConnectDense)"
+        if self.masks_shared:
+            yield "# for a shared kernel the mask of its owner counts; the others are of a derived class"
+            kind = "type(layer) is DropConnectDense"
+        yield f"dropping = [layer for layer in model.layers if {kind}]"
+        yield "dropped = {layer.kernel.path: layer.mask for layer in dropping}"
+
+
+def _has_mask(step: Step) -> bool:
+    """Return whether a step drops weights, the same ones for all cases."""
+    return isinstance(step.made, nn.DropConnectDense) and not step.made.per_case
 
 
 def _indented(lines: Iterator[str], times: int = 1) -> Iterator[str]:

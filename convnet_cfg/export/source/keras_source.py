@@ -15,19 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.export.source.frame import PREPARATION, Form, Frame, Step, make_frame
 from convnet_cfg.export.source.keras_costs import counted, objective, targets
 from convnet_cfg.export.source.keras_emit import EMITTERS, plain_activation, read, text
 from convnet_cfg.export.source.keras_optimizer import OptimizerText
+from convnet_cfg.export.source.keras_sharing import sharing_classes
 from convnet_cfg.export.source.keras_training import Training
 from convnet_cfg.export.source.keras_weights import (
     ONE,
     emit_weights,
     identifier_of,
-    layer_names,
+    own_variables,
     takes_activation,
-    why_refused,
 )
 from convnet_cfg.export.source.pasting import Library, import_block, names_in_order
 from convnet_cfg.export.source.text import (
@@ -48,6 +47,7 @@ from convnet_cfg.language.network import Network
 from convnet_cfg.model.assembly import Connections, Shape
 
 LIBRARY = Library(Path(__file__).parent / "keras_layers")
+LIBRARY.definitions.update(sharing_classes())
 IMPORTS = {
     **LIBRARY.imports,
     "np": "import numpy as np",
@@ -95,16 +95,7 @@ def translate(
         ConfigError: some layers or rules cannot be translated; all of them are named.
     """
     frame = make_frame(network, shapes, reserved=RESERVED, connections=connections, trained=trained)
-    if problems := list(_refused(frame)):
-        raise ConfigError(problems)
     return _Writer(frame, title, files, decay, trained).source()
-
-
-def _refused(frame: Frame) -> Iterator[Problem]:
-    """Yield why layers cannot be translated into Keras."""
-    for step in frame.steps:
-        if message := why_refused(step):
-            yield Problem(step.layer.place, step.layer.name, message)
 
 
 class _Writer:
@@ -116,8 +107,9 @@ class _Writer:
         self.files = files
         self.trained = trained
         self.paths: dict[str, str] = {}
-        self.shared = {kernel.name for step in frame.steps for kernel in step.kernels if kernel.shared}
-        self.kernels: dict[str, str] = {}
+        used = [weight for step in frame.steps for weight in (*step.kernels, step.bias) if weight is not None]
+        self.shared = {weight.name for weight in used if weight.shared}
+        self.lent: dict[str, str] = {}  # expressions of the variables that are used again, by name
         self.known: dict[str, str] = {}  # the names of what operands are made first, by expression
         self.channels: dict[str, tuple[int, ...]] = {}
         self.prepared: dict[str, tuple[int, ...]] = {}
@@ -176,18 +168,13 @@ class _Writer:
         """Return the activation that a layer can apply itself."""
         if following is None or following.name != step.name or type(step.made) not in ONE:
             return None
-        if not following.layer.implicit or not takes_activation(step) or self._lent(step):
+        if not following.layer.implicit or not takes_activation(step) or self._lent_by(step):
             return None
         return plain_activation(following)
 
-    def _lent(self, step: Step) -> dict[str, str]:
-        """Return the kernels of a step that are used again, with the names of the layers that have them."""
-        kernels = zip(step.kernels, layer_names(step), strict=True)
-        return {
-            kernel.name: layer
-            for kernel, layer in kernels
-            if not kernel.shared and kernel.name in self.shared
-        }
+    def _lent_by(self, step: Step) -> dict[str, tuple[str, str]]:
+        """Return the variables of a step that are used again, with the layers that have them, and as what."""
+        return {name: place for name, place in own_variables(step).items() if name in self.shared}
 
     def _step(self, step: Step, activation: str | None) -> Iterator[str]:
         comment = shape_words(step.shape)
@@ -197,18 +184,24 @@ class _Writer:
         if type(step.made) not in ONE:
             expression = EMITTERS[type(step.made)](step)
         else:
-            lent = self._lent(step)
-            variables = {name: self._new_name(f"{identifier_of(lent[name])}_layer") for name in lent}
-            self.kernels |= {name: f"{variable}.kernel" for name, variable in variables.items()}
-            made = emit_weights(step, activation, self.kernels)
-            self.paths |= made.variables
-            self.channels |= made.channels
-            expression = made.expression
-            for name, layer in lent.items():
-                expression, owner = taken_out(expression, f"name={text(layer)}", variables[name])
-                yield from statement(variables[name], owner, "")
+            expression = yield from self._with_weights(step, activation)
         self.prepared = {flat(read(each)): each.shape for each in step.operands}
         yield from self._statements(step.name, expression, comment)
+
+    def _with_weights(self, step: Step, activation: str | None) -> Generator[str, None, Expression]:
+        """Yield lines for the layers of which others use variables, and return the expression of a step."""
+        lent = self._lent_by(step)
+        owners = dict.fromkeys(layer for layer, _ in lent.values())
+        variables = {layer: self._new_name(f"{identifier_of(layer)}_layer") for layer in owners}
+        self.lent |= {name: f"{variables[layer]}.{attribute}" for name, (layer, attribute) in lent.items()}
+        made = emit_weights(step, activation, self.lent)
+        self.paths |= made.variables
+        self.channels |= made.channels
+        expression = made.expression
+        for layer, variable in variables.items():
+            expression, owner = taken_out(expression, f"name={text(layer)}", variable)
+            yield from statement(variable, owner, "")
+        return expression
 
     def _statements(self, name: str, expression: Expression, comment: str) -> Iterator[str]:
         """Yield the lines of a layer; what its operand needs first has lines of its own."""
@@ -322,11 +315,11 @@ class _Writer:
             yield "load_weights(model)"
         yield f"outputs = model({data})"
         if self.optimizer is not None:
-            steps = ", total_steps=100_000" if self.training.scheduled else ""
+            lengths = "".join(f", {name}={LENGTHS[name]}" for name in self.training.lengths)
             given = targets(self.frame)
             labels = f", {_names(given)}" if given else ""
             yield ""
-            yield f"model.compile(optimizer=make_optimizer(model{steps}))"
+            yield f"model.compile(optimizer=make_optimizer(model{lengths}))"
             yield f"model.fit({data}{labels}, batch_size=128)"
 
     def _data_words(self) -> Iterator[str]:
@@ -345,6 +338,7 @@ class _Writer:
                 yield f"{operand.source}: {_tuple(('cases', *(operand.shape)))}{what}"
 
 
+LENGTHS = {"total_steps": "100_000", "epochs": "100"}  # of a training, for an example
 PASSES = (
     "In cuda-convnet2 layers on fewer devices than others took each minibatch in parts, and could be updated "
     "after each of them; here they take it as a whole."

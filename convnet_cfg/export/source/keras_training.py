@@ -9,7 +9,7 @@ from convnet_cfg import nn
 from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.export.source.frame import Frame, Weight
 from convnet_cfg.export.source.keras_emit import number, text
-from convnet_cfg.export.source.text import INDENT
+from convnet_cfg.export.source.text import INDENT, WIDTH, docstring
 from convnet_cfg.language.schedules import Schedule
 from convnet_cfg.model import constraint
 from convnet_cfg.optim import DECAYS
@@ -32,12 +32,20 @@ def _stepped(name: str) -> Callable[..., str]:
     return rate
 
 
+def _stepped_by_epochs(base: str, tau: float, steps_per_epoch: int) -> str:
+    steps = max(steps_per_epoch, 1)
+    count = "epochs + 1" if steps == 1 else f"{steps} * epochs + 1"
+    return f"exponential_steps({base}, {number(tau * steps)}, {count})"
+
+
+BY_EPOCHS = "texp"  # the schedule that depends on the epochs of the whole training
 RATES: Mapping[str, Callable[..., str]] = {
     "const": lambda base: f"constant({base})",
     "linear": lambda base, factor: f"linear({base}, {number(factor)})",
     "exp": lambda base, factor: f"exponential({base}, {number(factor)})",
     "dexp": _stepped("steps"),
     "jdexp": _stepped("smoothed_steps"),
+    BY_EPOCHS: _stepped_by_epochs,
 }
 LIMITS: Mapping[type[Any], Callable[[Any, str], str]] = {
     nn.ColumnNorm: lambda limit, kernel: f"set_column_norm({kernel}, {number(limit.norm)})",
@@ -58,6 +66,17 @@ SHARES = {
     "decoupled-schedule": "rate / {first} * decay",
     "decoupled-matched": "rate / (1 - momentum) * decay",
     "after-step": "decay",
+}
+# The whole step as a function of keras_layers, for networks with several kinds; {first} as above.
+STEPS = {
+    "cuda-convnet": "coupled",
+    "l2": "coupled",
+    "decoupled": "decoupled",
+    "decoupled-lr": "decoupled_lr",
+    "decoupled-schedule": "decoupled_schedule({first})",
+    "decoupled-matched": "decoupled_matched",
+    "after-step": "after_step",
+    "none": "no_decay",
 }
 FORMULAS = {name: decay.formula.partition("; d")[0] for name, decay in DECAYS.items()}
 
@@ -86,16 +105,15 @@ class Training:
         self.paths = paths
         self.default = decay
         self.weights = frame.weights
-        self.scheduled = any(
-            self.rule(weight).schedule.type for weight in self.weights if self.active(weight)
-        )
         self._check_schedules()
-        kinds = {self.kind(weight) for weight in self.weights if self.decayed(weight)}
-        if len(kinds) > 1:
-            first = self.weights[0].owner.layer
-            message = f"decays of several kinds cannot be translated together: {', '.join(sorted(kinds))}"
-            raise ConfigError([Problem(first.place, first.name, message)])
-        self.decay = next(iter(kinds), "none")
+        schedules = [self.rule(weight).schedule for weight in self.weights if self.active(weight)]
+        self.scheduled = any(schedule.type for schedule in schedules)
+        self.by_epochs = any(schedule.name == BY_EPOCHS for schedule in schedules)
+        self.lengths = ["total_steps"] * self.scheduled + ["epochs"] * self.by_epochs
+        self.name = "hyperparameters()" if self.by_epochs else "HYPERPARAMETERS"
+        kinds = {self.kind(weight) for weight in self.weights} - {"none"}
+        self.several = len({STEPS[kind] for kind in kinds}) > 1
+        self.decay = min(kinds, default="none")
 
     def _check_schedules(self) -> None:
         problems = []
@@ -117,13 +135,11 @@ class Training:
         """Return whether a weight is trained at all."""
         return bool(self.rule(weight).learning_rate > 0)
 
-    def decayed(self, weight: Weight) -> bool:
-        """Return whether a weight decays."""
-        return self.active(weight) and self.rule(weight).weight_decay > 0
-
     def kind(self, weight: Weight) -> str:
-        """Return the kind of decay of a weight."""
-        return self.rule(weight).decay or self.default
+        """Return the kind of decay of a weight, `none` if it does not decay."""
+        rule = self.rule(weight)
+        decays = self.active(weight) and rule.weight_decay > 0
+        return rule.decay or self.default if decays else "none"
 
     def period(self, weight: Weight) -> int:
         """Return how many minibatches make one update."""
@@ -132,22 +148,47 @@ class Training:
     # -- tables
 
     def table(self) -> Iterator[str]:
-        """Yield the lines of the table of all variables."""
-        what = "learning rate as a function of progress" if self.scheduled else "learning rate"
-        frozen = "" if all(map(self.active, self.weights)) else "; None: the variable is not trained"
-        yield f"# {what}, momentum, weight decay{frozen}"
-        yield "HYPERPARAMETERS = {"
-        for weight in self.weights:
-            yield f"{INDENT}{text(self.paths[weight.name])}: {self._row(weight)},"
-        yield "}"
+        """Yield the lines of the table of all variables; it is a function if it depends on the epochs."""
+        if self.by_epochs:
+            yield "def hyperparameters(epochs):"
+            yield from docstring(f"Return of each variable: {self._columns()}.", INDENT)
+            yield f"{INDENT}return {{"
+            yield from self._rows(INDENT * 2)
+            yield f"{INDENT}}}"
+        else:
+            yield f"# {self._columns()}"
+            yield "HYPERPARAMETERS = {"
+            yield from self._rows(INDENT)
+            yield "}"
 
-    def _row(self, weight: Weight) -> str:
+    def _columns(self) -> str:
+        rate = "learning rate as a function of progress" if self.scheduled else "learning rate"
+        step = ", step" if self.several else ""
+        frozen = "" if all(map(self.active, self.weights)) else "; None: the variable is not trained"
+        return f"{rate}, momentum, weight decay{step}{frozen}"
+
+    def _rows(self, indent: str) -> Iterator[str]:
+        for weight in self.weights:
+            key, numbers = text(self.paths[weight.name]), self._numbers(weight)
+            row = f"{indent}{key}: ({', '.join(numbers)})," if numbers else f"{indent}{key}: None,"
+            if len(row) <= WIDTH:
+                yield row
+            else:
+                yield from (
+                    f"{indent}{key}: (",
+                    *(f"{indent}{INDENT}{each}," for each in numbers),
+                    f"{indent}),",
+                )
+
+    def _numbers(self, weight: Weight) -> list[str]:
+        """Return what the table says of a weight, nothing if it is not trained."""
         if not self.active(weight):
-            return "None"
-        rule = self.rule(weight)
+            return []
+        rule, kind = self.rule(weight), self.kind(weight)
         rate = rate_of(rule.schedule) if self.scheduled else number(rule.learning_rate)
-        decay = rule.weight_decay if self.decayed(weight) and self.decay != "none" else 0.0
-        return f"({rate}, {number(rule.momentum)}, {number(decay)})"
+        decay = 0.0 if kind == "none" else rule.weight_decay
+        step = [STEPS[kind].format(first=number(rule.learning_rate))] if self.several else []
+        return [rate, number(rule.momentum), number(decay), *step]
 
     def limits(self) -> Iterator[str]:
         """Yield the lines of the table of what kernels are held to; none if there is nothing."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from convnet_cfg import nn
 from convnet_cfg.export.source.frame import Step, Weight
 from convnet_cfg.export.source.keras_emit import number, read, text
+from convnet_cfg.export.source.keras_sharing import shared_kind
 from convnet_cfg.export.source.text import Call, Expression, Items
 from convnet_cfg.language.fork_types import TransitionSpec
 from convnet_cfg.nn.conv import Windowed
@@ -89,6 +90,13 @@ class Part(NamedTuple):
             arguments.append(f"first_bias={number(self.bias.first)}")
         return [*arguments, f"name={text(self.name)}"]
 
+    def layer(self, kind: str, geometry: list[str], operand: Expression) -> Call:
+        """Return the call of a layer that Keras lacks, with the kernel of another one if that is shared."""
+        if self.shared is None:
+            return Call(kind, (*geometry, *self.numbers()), operand)
+        kind, scale = shared_kind(kind, self.kernel.gradient_scale)
+        return Call(kind, (self.shared, *geometry, *scale, *self.numbers()), operand)
+
 
 def span_of(step: Step, number: int) -> Span:
     """Return where the filters of an input lie along a side of the image."""
@@ -108,8 +116,7 @@ def initial(kernel: Weight) -> str:
 
 def _dense(part: Part) -> Call:
     if part.shared is not None:
-        kind = "SharedDense" if part.bias else "SharedProduct"
-        return Call(kind, (part.shared, *part.numbers()), part.operand)
+        return part.layer("Dense" if part.bias else "Product", [], part.operand)
     units = str(part.kernel.shape[1])
     return Call("layers.Dense", (units, *_without_bias(part), *part.options()), part.operand)
 
@@ -131,12 +138,10 @@ def _conv(part: Part) -> Call:
         geometry.append(f"strides={window.strides}")
     if span.mode == "SAME":
         geometry.append('padding="same"')
-    if part.shared is not None:
-        kind = "SharedConv2D" if part.bias else "SharedFilters"
-        made_part = Call(kind, (part.shared, *geometry[2:], *part.numbers()), operand)
-    elif window.groups > 1:
-        kind = "GroupedConv2D" if part.bias else "GroupedFilters"
-        made_part = Call(kind, (*geometry, *part.numbers()), operand)
+    if window.groups > 1:
+        made_part = part.layer("GroupedConv2D" if part.bias else "GroupedFilters", geometry, operand)
+    elif part.shared is not None:
+        made_part = part.layer("Conv2D" if part.bias else "Filters", geometry[2:], operand)
     else:
         arguments = (*geometry, *_without_bias(part), *part.options())
         made_part = Call("layers.Conv2D", arguments, operand)
@@ -165,22 +170,23 @@ def _local(part: Part) -> Call:
         kind = "GroupedLocallyConnected2D" if part.bias else "GroupedLocalFilters"
     else:
         kind = "LocallyConnected2D" if part.bias else "LocalFilters"
-    return Call(kind, (*geometry, *part.numbers()), operand)
+    return part.layer(kind, geometry, operand)
 
 
 def _blocks(part: Part) -> Call:
     kind = "BlockDense" if part.bias else "BlockProducts"
-    geometry = (str(part.step.made.units), f"blocks={part.step.made.parts}")
-    return Call(kind, (*geometry, *part.numbers()), part.operand)
+    return part.layer(kind, [str(part.step.made.units), f"blocks={part.step.made.parts}"], part.operand)
 
 
 def _drop_connect(part: Part) -> Call:
     kind = "CaseDropConnectDense" if part.step.made.per_case else "DropConnectDense"
-    geometry = (str(part.step.made.units), f"rate={number(part.step.made.rate)}")
-    return Call(kind, (*geometry, *part.numbers()), part.operand)
+    geometry = [str(part.step.made.units), f"rate={number(part.step.made.rate)}"]
+    return part.layer(kind, geometry, part.operand)
 
 
 def _transition(part: Part) -> Call:
+    if part.shared is not None:
+        return _dense(part)
     return Call(
         "layers.Dense",
         (
@@ -206,8 +212,9 @@ def _first_matrix(part: Part) -> str:
 def _pixels(part: Part) -> Call:
     made = part.step.made
     if made.groups > 1:
-        geometry = (str(made.units), f"groups={made.groups}")
-        return Call("GroupedPixelDense", (*geometry, *part.numbers()), part.operand)
+        return part.layer("GroupedPixelDense", [str(made.units), f"groups={made.groups}"], part.operand)
+    if part.shared is not None:
+        return _dense(part)
     return Call("layers.Dense", (str(made.units), *part.options()), part.operand)
 
 
@@ -232,21 +239,6 @@ def takes_activation(step: Step) -> bool:
     return plain and not step.kernels[0].shared and all(w.groups == 1 for w in getattr(made, "windows", ()))
 
 
-def why_refused(step: Step) -> str | None:
-    """Return why a layer cannot be translated, for what it shares; None if it can."""
-    if step.bias is not None and step.bias.shared:
-        return "its bias is that of another layer, which cannot be translated"
-    shared = [number for number, kernel in enumerate(step.kernels) if kernel.shared]
-    if any(step.kernels[number].gradient_scale != 1.0 for number in shared):
-        return "it trains a shared matrix at a rate of its own, which cannot be translated"
-    plain = type(step.made) in (nn.Dense, nn.Conv2D)
-    grouped = any(window.groups > 1 for window in getattr(step.made, "windows", ()))
-    if shared and (not plain or grouped):
-        kind = f"type={step.layer.type}" + (" with groups" if grouped else "")
-        return f"a shared matrix of {kind} cannot be translated"
-    return None
-
-
 def bias_behind(step: Step) -> bool:
     """Return whether the bias of a convolution is a layer of its own behind it.
 
@@ -258,34 +250,44 @@ def bias_behind(step: Step) -> bool:
     return not step.made.shared_bias or any(span.seeing.count < span.count for span in spans)
 
 
+def own_variables(step: Step) -> dict[str, tuple[str, str]]:
+    """Return layer and attribute of each variable that is a step's own, by its name in a run."""
+    names = layer_names(step)
+    own = {
+        kernel.name: (name, "kernel")
+        for kernel, name in zip(step.kernels, names, strict=True)
+        if not kernel.shared
+    }
+    if step.bias is not None and not step.bias.shared:
+        own[step.bias.name] = (_bias_layer(step) if bias_behind(step) else names[0], "bias")
+    return own
+
+
+def _bias_layer(step: Step) -> str:
+    return f"{step.made.name}_bias"
+
+
 def emit_weights(step: Step, activation: str | None, shared: Mapping[str, str]) -> Made:
     """Return a layer with one kernel, or the sum of one for each input, the first of them with the bias.
 
     `activation` is what Keras calls the activation that it applies. `shared` has the expression of each
-    kernel that another layer uses too, by its name.
+    variable that another layer uses too, by its name.
     """
-    made, name = step.made, step.made.name
-    names = layer_names(step)
-    own_bias = bias_behind(step)
-    inner = replace(step, bias=None) if own_bias else step
+    made = step.made
+    behind = _added_behind(step, shared)
+    inner = replace(step, bias=None) if behind else step
     parts = [
-        Part(inner, index, each, activation, shared[kernel.name] if kernel.shared else None)
-        for index, (each, kernel) in enumerate(zip(names, step.kernels, strict=True))
+        Part(inner, index, name, activation, shared[kernel.name] if kernel.shared else None)
+        for index, (name, kernel) in enumerate(zip(layer_names(step), step.kernels, strict=True))
     ]
-    variables = {part.kernel.name: f"{part.name}/kernel" for part in parts if not part.kernel.shared}
-    if step.bias is not None and not step.bias.shared:
-        variables[step.bias.name] = f"{name}_bias/bias" if own_bias else f"{names[0]}/bias"
     made_parts = tuple(map(ONE[type(made)], parts))
     whole = made_parts[0]
     if len(parts) > 1:
-        whole = Call("layers.Add", (f"name={text(name)}",), Items(made_parts))
-    if own_bias:
-        assert step.bias is not None
-        first = [f"first_bias={number(step.bias.first)}"] if step.bias.first else []
-        kind = "BiasOfEachFilter" if made.shared_bias else "BiasOfEachPlace"
-        whole = Call(kind, (*first, f"name={text(f'{name}_bias')}"), whole)
+        whole = Call("layers.Add", (f"name={text(made.name)}",), Items(made_parts))
+    if behind:
+        whole = behind._replace(operand=whole)
     if isinstance(made, nn.DropoutDense):
-        whole = Call("MaskDropout", (number(made.rate), f"name={text(f'{name}_dropout')}"), whole)
+        whole = Call("MaskDropout", (number(made.rate), f"name={text(f'{made.name}_dropout')}"), whole)
     if len(step.operands[0].shape) == 2 and isinstance(made, nn.PixelDense):
         whole = Call("layers.Flatten", (), Call("layers.Permute", ("(2, 1)",), whole))
     channels = {
@@ -293,7 +295,21 @@ def emit_weights(step: Step, activation: str | None, shared: Mapping[str, str]) 
         for part in parts
         if isinstance(made, Windowed) and part.window.connections is not None
     }
+    variables = {name: "/".join(place) for name, place in own_variables(step).items()}
     return Made(whole, variables, channels)
+
+
+def _added_behind(step: Step, shared: Mapping[str, str]) -> Call | None:
+    """Return the layer that adds the bias if the first one with a kernel does not, else None."""
+    if step.bias is None:
+        return None
+    name = f"name={text(_bias_layer(step))}"
+    if step.bias.shared:
+        return Call("SharedBias", (shared[step.bias.name], name))
+    if not bias_behind(step):
+        return None
+    first = [f"first_bias={number(step.bias.first)}"] if step.bias.first else []
+    return Call("BiasOfEachFilter" if step.made.shared_bias else "BiasOfEachPlace", (*first, name))
 
 
 def identifier_of(layer: str) -> str:

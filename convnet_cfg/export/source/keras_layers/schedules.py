@@ -1,5 +1,6 @@
 """Learning rates as functions of the progress of a training, from 0 to 1."""
 
+import numpy as np
 from keras import ops
 
 
@@ -23,6 +24,11 @@ def steps(base, factor, count):
     return lambda progress: base * factor ** (-step_of(progress, count) / (count - 1))
 
 
+def exponential_steps(base, tau, count):
+    """Return rates that fall from `base` in `count` equal steps, each e^(1/tau) times lower than the last."""
+    return lambda progress: base * ops.exp(-step_of(progress, count) / tau)
+
+
 def smoothed_steps(base, factor, count):
     """Return `steps` with half a step back in the second half of each step, from 0.2 to 0.9 of all."""
 
@@ -36,4 +42,12 @@ def smoothed_steps(base, factor, count):
 
 def step_of(progress, count):
     """Return the smallest i with progress <= (i + 1) / count."""
-    return ops.maximum(ops.ceil(progress * count) - 1, 0)
+    # As in cuda-convnet2, single precision is compared with double here.
+    ends = ops.convert_to_tensor([rounded_down((i + 1) / count) for i in range(count - 1)], "float32")
+    return ops.sum(ops.cast(progress > ends, "float32"))
+
+
+def rounded_down(value):
+    """Return the largest number of single precision that is not above a value."""
+    nearest = np.float32(value)
+    return nearest if float(nearest) <= value else np.nextafter(nearest, np.float32(0))
