@@ -36,8 +36,8 @@ Arrays = Iterator[tuple[str, np.ndarray]]
 
 
 def channels_first(array: np.ndarray) -> np.ndarray:
-    """Return images with their channels on the second axis, not on the last; vectors as they are."""
-    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
+    """Return images and pixels with the channels on the second axis, not on the last; vectors as they are."""
+    return np.moveaxis(array, -1, 1)
 
 
 class Language(NamedTuple):
@@ -145,10 +145,11 @@ def _arrays(case: Case, dtype: str) -> Arrays:
     data = [matrix.astype(dtype) for matrix in made_data(case, rng)]
     yield from _named_data(case, data)
     inputs = [tf.constant(data[index]) for index in built.data_indices]
+    make_noise_certain(built, dtype)
     yield from _outputs(case, built, inputs)
     if not case.trains:
         return
-    make_certain(built, dtype)
+    drop_nothing(built)
     cost, gradients = _objective(built, inputs)
     yield "cost", cost
     yield from _named("gradient", case, gradients)
@@ -220,8 +221,8 @@ def _objective(built: Any, inputs: list[Any]) -> tuple[np.ndarray, dict[str, np.
     return mean.numpy(), dict(zip(values, gradients, strict=True))
 
 
-def make_certain(built: Any, dtype: str) -> None:
-    """Let nothing be dropped in training, and all random numbers be NOISE."""
+def make_noise_certain(built: Any, dtype: str) -> None:
+    """Let all random numbers of activations and images be NOISE."""
     import tensorflow as tf
 
     from convnet_cfg import nn
@@ -233,7 +234,14 @@ def make_certain(built: Any, dtype: str) -> None:
             uniform = layer.function not in ("nrelu", "softlif")
             noise = np.array(1 - NOISE if uniform else NOISE, dtype)
             layer.draw_noise = lambda shape, noise=noise: tf.fill(shape, noise)
-        elif isinstance(layer, nn.InvertedDropout):
+
+
+def drop_nothing(built: Any) -> None:
+    """Let nothing be dropped in training."""
+    from convnet_cfg import nn
+
+    for layer in built.layers.values():
+        if isinstance(layer, nn.InvertedDropout):
             layer.rate, layer.keep = 0.0, 1.0
         elif hasattr(layer, "rate"):
             layer.rate = 0.0

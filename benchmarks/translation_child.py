@@ -56,6 +56,7 @@ def compare(folder, name):
     data = part(arrays, "data")
     names = [tensor.name for tensor in model.inputs]
     inputs = data[names[0]] if len(names) == 1 else {each: data[each] for each in names}
+    make_noise_certain()
     outputs = model(inputs, training=False)
     found = {f"output/{key}": np.asarray(value) for key, value in outputs.items()}
     assert set(found) == {key for key in arrays if key.startswith("output/")}
@@ -92,7 +93,7 @@ def train(module, model, inputs, data):
     import numpy as np
     import tensorflow as tf
 
-    make_certain(model)
+    drop_nothing(model)
     targets = [data[name] for name in list(inspect.signature(module.objective).parameters)[1:]]
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
@@ -115,7 +116,7 @@ def pull_back(model, data, given):
     import numpy as np
     import tensorflow as tf
 
-    make_certain(model)
+    drop_nothing(model)
     inputs = {key: tf.constant(value) for key, value in data.items()}
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
@@ -133,8 +134,8 @@ def pull_back(model, data, given):
     }
 
 
-def make_certain(model):
-    """Let nothing be dropped in training, and all random numbers be NOISE."""
+def make_noise_certain():
+    """Let all random numbers be NOISE."""
     import keras
     from keras import ops
 
@@ -142,6 +143,10 @@ def make_certain(model):
         return ops.full(shape, NOISE, dtype=dtype)
 
     keras.random.uniform = keras.random.normal = constant
+
+
+def drop_nothing(model):
+    """Let nothing be dropped in training."""
     for layer in model.layers:
         if hasattr(layer, "rate"):
             layer.rate = 0.0

@@ -14,21 +14,21 @@ REFUSED = """
 type=data
 dataIdx=0
 
-[scaled]
-type=rscale
+[once]
+type=cmrnorm
 inputs=data
 channels=3
-maxScale=1.5
-tgtSize=6
+size=3
 
-[small]
-type=neuron
-inputs=scaled
-neuron=brelu[0]
+[twice]
+type=rnorm
+inputs=once
+channels=3
+size=3
 
 [size]
 type=cost.sum2
-inputs=small
+inputs=twice
 """
 
 
@@ -50,8 +50,8 @@ def test_what_cannot_be_translated_is_refused_and_nothing_is_written(convnet, tm
     (tmp_path / "net.cfg").write_text(REFUSED)
     options = ("--to", "torch", "--dialect", "v2", "--data-dims", "192", "--lenient")
     result = convnet("translate", "net.cfg", *options, code=3)
-    assert "[scaled] type=rscale has no translation to PyTorch" in result.output
-    assert "[small] neuron=brelu[0] has a bound that F.hardtanh does not take" in result.output
+    assert "[once] type=cmrnorm needs the parameter file: give it too" in result.output
+    assert "[twice] type=rnorm needs the parameter file: give it too" in result.output
     assert not (tmp_path / "net.py").exists()
 
 

@@ -17,9 +17,6 @@ TOLERANCE = 2e-6  # of the largest value, as for our own layers
 LONG_TOLERANCE = 1e-5  # costs, and several updates, in float32
 UPDATES = [name for name in entries() if "update_" in name]
 REFUSED = {
-    "v2_rscale_test": "type=rscale has no translation to PyTorch",
-    "dc_fcdropcf_train": "type=fcdropcf has no translation to PyTorch",
-    "dc_fcdropcf_test": "type=fcdropcf has no translation to PyTorch",
     **dict.fromkeys(
         ("logreg_softmax_10", "logreg_softmax_ties", "cost_sum2", "nin_cost_sum2"),
         "there is no layer between the data and the costs",
@@ -82,8 +79,14 @@ class Case:
 
 def masks(case, *kinds):
     """Return the draws of a job: masks of values, or of weights and biases."""
-    found = [case.arrays[name] for kind in kinds for name in sorted(case.arrays) if name.startswith(kind)]
-    return {f"mask/{number:02}": (mask.T > 0).astype(np.float32) for number, mask in enumerate(found)}
+    found = [name for kind in kinds for name in sorted(case.arrays) if name.startswith(kind)]
+    drawn = [as_drawn(name, case.arrays[name]) for name in found]
+    return {f"mask/{number:02}": (mask > 0).astype(np.float32) for number, mask in enumerate(drawn)}
+
+
+def as_drawn(name, mask):
+    """Return a mask in the order of PyTorch; those of weights for each case begin with the cases."""
+    return mask if name.startswith("maskB") else mask.swapaxes(-1, -2)
 
 
 def layer_job(case):

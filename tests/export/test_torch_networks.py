@@ -9,7 +9,6 @@ from torch_translations import assert_well_written
 from benchmarks.corpus_networks import needed_bytes
 from benchmarks.translation_cases import make_case
 from benchmarks.translations import compare
-from convnet_cfg.errors import ConfigError
 from convnet_cfg.export.source.shapes import data_shapes
 from convnet_cfg.export.source.torch_class import class_name
 from convnet_cfg.export.source.torch_source import RESERVED
@@ -310,15 +309,3 @@ def test_names_of_modules_are_not_those_of_layers(network):
     text = case("net", made).source.text
     assert "self.fc6_dropout_1 = MaskDropout(0.5)" in statements(text)
     assert "self.fc6_dropout = nn.Linear(6, 10)" in statements(text)
-
-
-def test_all_that_has_no_translation_is_named(network):
-    layers = LAYERS.replace("neuron=relu", "neuron=brelu[0]").replace(
-        "neuron=tanh[1.5,0.5]", "neuron=brelu[0]"
-    )
-    with pytest.raises(ConfigError) as error:
-        case("net", network(layers=layers))
-    assert {str(problem).split(": ", 1)[1] for problem in error.value.problems} == {
-        f"[{name}_neuron] neuron=brelu[0] has a bound that F.hardtanh does not take"
-        for name in ("conv1", "fc6")
-    }

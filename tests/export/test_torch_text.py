@@ -3,7 +3,7 @@
 import pytest
 
 from convnet_cfg.export.source.text import docstring
-from convnet_cfg.export.source.torch_text import assignment, returning
+from convnet_cfg.export.source.torch_text import assignment, calling, returning
 
 A, B, C = (f"self.{letter * 38}(x)" for letter in "abc")
 INDENT = "        "
@@ -28,6 +28,40 @@ def test_a_long_sum_is_reckoned_in_several_statements():
         f"{INDENT}total = 2.0 * {A}",
         f"{INDENT}total = total + {B}",
         f"{INDENT}return total + {C}",
+    ]
+
+
+@pytest.mark.parametrize("factor", ["", "2.0 * "])
+def test_a_long_quotient_in_a_sum_is_reckoned_by_itself(factor):
+    quotient = f"{factor}f({A}, {'x' * 28}) / len(x)"
+    code = f"{A} + {quotient}"
+    assert returning(code, INDENT) == [
+        f"{INDENT}total = {A}",
+        f"{INDENT}term = {quotient}",
+        f"{INDENT}return total + term",
+    ]
+    assert assignment("total", code, INDENT, "(N, 3)") == [
+        f"{INDENT}total = {A}",
+        f"{INDENT}term = {quotient}",
+        f"{INDENT}total = total + term  # (N, 3)",
+    ]
+
+
+def test_a_method_of_a_long_call_is_behind_its_bracket():
+    assert assignment("y", f"f({A}, {B}).flatten(1)", INDENT) == [
+        f"{INDENT}y = f(",
+        f"{INDENT}    {A}, {B}",
+        f"{INDENT}).flatten(1)",
+    ]
+
+
+def test_a_call_by_itself_is_laid_out():
+    assert calling(f"f({A}, {B}, size=3)", INDENT) == [
+        f"{INDENT}f(",
+        f"{INDENT}    {A},",
+        f"{INDENT}    {B},",
+        f"{INDENT}    size=3,",
+        f"{INDENT})",
     ]
 
 

@@ -242,7 +242,7 @@ class _Framer:
         data = set(self._data().values())
         outputs = {name: self._output(name) for name in self.built.outputs}
         targets = tuple(output for output in outputs.values() if output.operand.source in data)
-        returned = [output for output in outputs.values() if output not in targets]
+        returned = [output for output in dict.fromkeys(outputs.values()) if output not in targets]
         read = {operand.source for step in steps for operand in step.operands}
         known = {*read, *data, *(output.operand.source for output in returned)}
         unread = {step.name: Output(step.name, as_it_is(step)) for step in steps if step.name not in known}
@@ -347,10 +347,11 @@ class _Framer:
         return Output(f"{operand.source}{suffix}", operand)
 
     def _source(self, output: str) -> str:
-        """Return the layer whose value one of the model's outputs is."""
+        """Return the layer whose value one of the model's outputs is; a cost may have its last input anew."""
         layers = [layer.name for layer in self.network.layers]
         source = output if output in layers else output.rpartition("/")[0]
-        return self.network[source].inputs[0].name if output.endswith(LOGITS) else source
+        is_input = output.endswith(LOGITS) or source not in self.built.values
+        return self.network[source].inputs[-1].name if is_input else source
 
     def _cost(self, cost: Cost, outputs: Mapping[str, Output]) -> CostStep:
         values = cost.values if isinstance(cost.values, partial) else partial(cost.values)

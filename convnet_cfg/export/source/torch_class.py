@@ -5,15 +5,15 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Collection, Iterator, Sequence
-from math import prod
 
 from convnet_cfg.errors import join_words
-from convnet_cfg.export.source.frame import NOMINAL, Output, Step
+from convnet_cfg.export.source.frame import NOMINAL, Output, Step, Weight
 from convnet_cfg.export.source.text import INDENT, docstring
-from convnet_cfg.export.source.torch_program import Program
+from convnet_cfg.export.source.torch_program import Program, formed, target_of
 from convnet_cfg.export.source.torch_steps import returned, within_costs
-from convnet_cfg.export.source.torch_text import assignment, returning
+from convnet_cfg.export.source.torch_text import assignment, calling, remark, returning
 from convnet_cfg.language.cost_types import CostSpec
+from convnet_cfg.language.fork_types import TransitionSpec
 from convnet_cfg.language.layer_types import DataSpec, SoftmaxSpec
 
 TWO = 2 * INDENT
@@ -56,21 +56,35 @@ def _init(program: Program) -> Iterator[str]:
 def _reset(program: Program) -> Iterator[str]:
     yield f"{INDENT}def reset_parameters(self):"
     yield from docstring("Draw the first weights around 0, and set the first biases.", TWO)
-    yield from (f"{TWO}{line}" for line in _first_values(program))
+    for weight in program.frame.weights:
+        yield from _first_values(weight, f"self.{program.parameters[weight.name].path}")
     yield ""
 
 
-def _first_values(program: Program) -> Iterator[str]:
-    for weight in program.frame.weights:
-        path = f"self.{program.parameters[weight.name].path}"
-        if weight.owner.matrix.function is not None:
-            yield f"# {path} began as {weight.owner.matrix.function.name} made it"
-        elif not weight.first:
-            yield f"nn.init.zeros_({path})"
-        elif weight.name.endswith("/bias"):
-            yield f"nn.init.constant_({path}, {weight.first!r})"
-        else:
-            yield f"nn.init.normal_({path}, std={weight.first!r})"
+def _first_values(weight: Weight, path: str) -> list[str]:
+    if (function := weight.owner.matrix.function) is not None:
+        return remark(f"{path} began as {function.name} made it", TWO)
+    spec = weight.owner.layer.spec
+    return calling(
+        _distributions(spec, path) if isinstance(spec, TransitionSpec) else _numbers(weight, path), TWO
+    )
+
+
+def _numbers(weight: Weight, path: str) -> str:
+    if not weight.first:
+        return f"nn.init.zeros_({path})"
+    if weight.name.endswith("/bias"):
+        return f"nn.init.constant_({path}, {weight.first!r})"
+    return f"nn.init.normal_({path}, std={weight.first!r})"
+
+
+def _distributions(spec: TransitionSpec, path: str) -> str:
+    if spec.initial == "identity":
+        return f"nn.init.eye_({path})"
+    if spec.initial == "random":
+        return f"draw_distributions({path})"
+    of_outputs = [list(column) for column in zip(*spec.initial, strict=True)]
+    return f"set_values({path}, {of_outputs})"
 
 
 def _forward(program: Program) -> Iterator[str]:
@@ -133,15 +147,21 @@ def objective_names(program: Program) -> dict[str, str]:
     outputs = [output.name for output in returned(program.frame)]
     alone = len(outputs) == 1
     names = {name: name if alone else f'outputs["{name}"]' for name in outputs}
-    return {**names, **{target.name: target.name for target in program.frame.targets}}
+    targets = {name: formed(target_of(operand), operand).code for name, operand in program.frame.targets}
+    return {**names, **targets}
+
+
+def target_names(program: Program) -> list[str]:
+    """Return the data that costs read."""
+    return list(dict.fromkeys(target.operand.source for target in program.frame.targets))
 
 
 def objective_function(program: Program, terms: Sequence[str]) -> list[str]:
     """Return the lines of the function that training minimizes."""
-    targets = program.frame.targets
-    arguments = [outputs_name(program), *(target.name for target in targets)]
+    arguments = [outputs_name(program), *target_names(program)]
     words = ["Return the mean cost of the cases, which training minimizes."]
-    words += [f"{target.name}: {_target_words(program, target)}." for target in targets]
+    told = {each.operand.source: _target_words(program, each) for each in program.frame.targets}
+    words += [f"{name}: {what}." for name, what in told.items()]
     words += [NOMINAL] if program.frame.network.dialect.nominal_divisor else []
     return [
         f"def objective({', '.join(arguments)}):",
@@ -157,5 +177,4 @@ def _target_words(program: Program, target: Output) -> str:
         if isinstance(cost.layer.spec, CostSpec)
         for number in cost.layer.spec.label_inputs
     }
-    size = prod(target.operand.shape)
-    return "class numbers, (N,) of torch.long" if target.name in labels else f"(N, {size})"
+    return "class numbers, (N,) of torch.long" if target.name in labels else target_of(target.operand).shape

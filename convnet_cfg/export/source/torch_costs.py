@@ -18,12 +18,18 @@ def _function(name: str, *arguments: str, **options: object) -> str:
     return f"{name}({', '.join([*arguments, *named])})"
 
 
+def _cases(code: str) -> str:
+    """Return the expression for the number of cases that a value has."""
+    return f"len({code.removesuffix('.flatten(1)')})"
+
+
 def _cross_entropy(program: Program, targets: str, logits: str, **reported: object) -> str:
     return _function("F.cross_entropy", logits, targets)
 
 
 def _logreg(program: Program, labels: str, probabilities: str, **reported: object) -> str:
-    return _function("F.nll_loss", f"{in_brackets(probabilities)}.log()", labels)
+    """F.nll_loss of the logarithms has no gradient where one of them is infinite."""
+    return _function("log_loss", probabilities, labels)
 
 
 def _log_logreg(program: Program, labels: str, logarithms: str) -> str:
@@ -33,7 +39,7 @@ def _log_logreg(program: Program, labels: str, logarithms: str) -> str:
 def _labelled(program: Program, labels: str, logits: str) -> str:
     """Cases without a label have no cost, but they count as cases."""
     total = _function("F.cross_entropy", logits, labels, ignore_index=-1, reduction="sum")
-    return f"{total} / len({labels})"
+    return f"{total} / {_cases(labels)}"
 
 
 def _distribution(program: Program, targets: str, probabilities: str) -> str:
@@ -52,19 +58,48 @@ def _logistic(
 ) -> str:
     weight = [f"pos_weight=torch.tensor({positive_weight!r})"] if positive_weight != 1 else []
     total = _function("F.binary_cross_entropy_with_logits", x, targets, *weight, reduction="sum")
-    return f"{total} / len({targets})"
+    return f"{total} / {_cases(targets)}"
 
 
 def _squares(program: Program, x: str, factor: float = 1.0) -> str:
-    return scaled(factor, f"{in_brackets(x)}.square().sum() / len({x})")
+    return scaled(factor, f"{in_brackets(x)}.square().sum() / {_cases(x)}")
 
 
 def _difference(program: Program, a: str, b: str) -> str:
-    return _function("F.mse_loss", a, b, reduction="sum") + f" / (2 * len({a}))"
+    return _function("F.mse_loss", a, b, reduction="sum") + f" / (2 * {_cases(a)})"
 
 
 def _cauchy(program: Program, targets: str, x: str) -> str:
-    return f"torch.log1p(({x} - {targets}).square()).sum() / len({targets})"
+    return f"torch.log1p(({x} - {targets}).square()).sum() / {_cases(targets)}"
+
+
+def _of_outputs(name: str, *options: str) -> Code:
+    """Return the code of a part that takes the outputs, what they are compared with, and these options."""
+
+    def code(program: Program, targets: str, x: str, **given: object) -> str:
+        return _function(name, x, targets, **{option: given[option] for option in options})
+
+    return code
+
+
+def _of_task(name: str) -> Code:
+    def code(program: Program, labels: str, tasks: str, x: str, task: int, **reported: object) -> str:
+        return _function(name, x, labels, tasks, task=task)
+
+    return code
+
+
+def _gated_squares(program: Program, gate: str, x: str) -> str:
+    return f"({gate} * {in_brackets(x)}.square()).sum() / {_cases(x)}"
+
+
+def _topographic(program: Program, image: str, size: int) -> str:
+    return _function("topographic_energy", image, size=size)
+
+
+def _ranking(program: Program, *inputs: str, coefficient: float) -> str:
+    options = {"coefficient": coefficient} if coefficient != 1 else {}
+    return _function("ranking", *inputs, **options)
 
 
 COSTS: Mapping[Any, Code] = {
@@ -82,6 +117,18 @@ COSTS: Mapping[Any, Code] = {
     nn.sum_of_squares: _squares,
     nn.squared_difference: _difference,
     nn.cauchy: _cauchy,
+    nn.masked_logreg: _of_outputs("known_log_loss"),
+    nn.task_logreg: _of_task("log_loss_of_task"),
+    nn.softmax_task_logreg: _of_task("cross_entropy_of_task"),
+    nn.hinge_loss: _of_outputs("hinge_loss"),
+    nn.masked_binary_cross_entropy: _of_outputs("known_binary_cross_entropy"),
+    nn.logistic_masked_binary_cross_entropy: _of_outputs("known_logistic_cross_entropy"),
+    nn.gated_sum_of_squares: _gated_squares,
+    nn.topographic_energy: _topographic,
+    nn.group_sparsity: _of_outputs("group_sparsity"),
+    nn.contrastive: _of_outputs("contrastive", "margin"),
+    nn.ranking: _ranking,
+    nn.subset_logreg: _of_outputs("subset_loss", "size"),
 }
 """The code of each cost, by its function in `nn`."""
 
@@ -93,9 +140,6 @@ def objective_terms(program: Program, costs: Sequence[CostStep], names: Mapping[
     """
     terms = []
     for cost in costs:
-        if cost.function not in COSTS:
-            program.refuse(cost.layer, f"type={cost.layer.type} has no translation to PyTorch")
-            continue
         inputs = [names[name] for name in cost.inputs]
         terms.append(scaled(cost.coefficient, COSTS[cost.function](program, *inputs, **cost.options)))
     return terms

@@ -130,6 +130,11 @@ def _resize(program: Program, step: Step) -> str:
     return module_call(program, step, f"BilinearResize({numbers})")
 
 
+def _random_scale(program: Program, step: Step) -> str:
+    kind = "RandomScaleOrCentre" if step.made.crops else "RandomScale"
+    return module_call(program, step, f"{kind}({step.made.max_scale!r}, target={step.made.target})")
+
+
 def _yuv(program: Program, step: Step) -> str:
     return f"rgb_to_yuv({program.only(step).code})"
 
@@ -159,6 +164,7 @@ IMAGES: Mapping[type[layers.Layer], Emitter] = {
     nn.Nailbed: _nailbed,
     nn.GaussianBlur: _blur,
     nn.BilinearResize: _resize,
+    nn.RandomScale: _random_scale,
     nn.RGBToYUV: _yuv,
     nn.RGBToLAB: _lab,
     nn.HorizontalFlip: _flip,

@@ -28,12 +28,27 @@ def _absolute_tanh(x: Value, a: float, b: float) -> str:
     return scaled(a, f"torch.tanh({scaled(abs(b), f'absolute({x.code})')})")
 
 
+def _bounded_relu(x: Value, a: float) -> str:
+    return f"F.hardtanh({x.code}, 0.0, {a!r})" if a > 0 else f"step_down({x.code}, {a!r})"
+
+
+def _random(function: str, *names: str) -> Callable[..., str]:
+    """Return the code of a function with noise; its numbers have these names."""
+
+    def code(x: Value, *numbers: float) -> str:
+        named = (f"{name}={number!r}" for name, number in zip(names, numbers, strict=True))
+        return f"{function}({', '.join([x.code, *named])})"
+
+    return code
+
+
+NEURON = ("amplitude", "refractory", "membrane", "gain", "smoothing")  # of those that fire
 ACTIVATIONS: Mapping[str, Callable[..., str]] = {
     "ident": lambda x: x.code,
     "logistic": lambda x: f"torch.sigmoid({x.code})",
     "tanh": _tanh,
     "relu": lambda x: f"F.relu({x.code})",
-    "brelu": lambda x, a: f"F.hardtanh({x.code}, 0.0, {a!r})",
+    "brelu": _bounded_relu,
     "abs": lambda x: f"absolute({x.code})",
     "softrelu": lambda x: f"softrelu({x.code})",
     "square": lambda x: f"torch.square({x.code})",
@@ -43,14 +58,15 @@ ACTIVATIONS: Mapping[str, Callable[..., str]] = {
     "drelu": lambda x, a: f"double_relu({x.code}, {a!r})",
     "abstanh": _absolute_tanh,
     "power": lambda x, a: f"torch.pow({x.code}, {a!r})",
+    "nrelu": _random("noisy_relu"),
+    "softlif": _random("firing_rate", *NEURON, "deviation"),
+    "softlifalpha": _random("alpha_spikes", *NEURON, "synapse"),
+    "softlifalpharc": _random("membrane_alpha_spikes", *NEURON, "synapse"),
 }
 
 
 def _activation(program: Program, step: Step) -> str:
-    name, numbers = step.made.function, step.made.parameters
-    if name == "brelu" and numbers[0] <= 0:
-        program.refuse(step.layer, f"neuron=brelu[{numbers[0]:g}] has a bound that F.hardtanh does not take")
-    return ACTIVATIONS[name](program.only(step), *numbers)
+    return ACTIVATIONS[step.made.function](program.only(step), *step.made.parameters)
 
 
 # -- several inputs
@@ -92,10 +108,19 @@ def rate_of(step: Step) -> str:
 
 
 def _mask(program: Program, step: Step) -> str:
-    kind = f"MaskDropout({rate_of(step)})"
+    return _dropout(program, step, f"MaskDropout({rate_of(step)})")
+
+
+def _fixed_count(program: Program, step: Step) -> str:
+    numbers = f"{rate_of(step)}, kept={step.made.kept(step.size)}"
+    return _dropout(program, step, f"FixedCountDropout({numbers})")
+
+
+def _dropout(program: Program, step: Step, made: str) -> str:
+    """Return the call of a module that is made so, and belongs to the layer before if it has its name."""
     belongs = step.operands[0].source == step.name
     name = program.name(step, "_dropout") if belongs else step.name
-    return f"{program.module(name, kind)}({program.only(step).code})"
+    return f"{program.module(name, made)}({program.only(step).code})"
 
 
 def _inverted_dropout(program: Program, step: Step) -> str:
@@ -104,6 +129,7 @@ def _inverted_dropout(program: Program, step: Step) -> str:
 
 LAYERS: Mapping[type[layers.Layer], Emitter] = {
     nn.Activation: _activation,
+    nn.RandomActivation: _activation,
     nn.WeightedSum: _sum,
     nn.Maximum: _maximum,
     layers.Concatenate: _concatenation,
@@ -111,5 +137,6 @@ LAYERS: Mapping[type[layers.Layer], Emitter] = {
     nn.LogSoftmax: _call("F.log_softmax", ", dim=1"),
     nn.UnitNormalization: _call("F.normalize"),
     nn.MaskDropout: _mask,
+    nn.FixedCountDropout: _fixed_count,
     nn.InvertedDropout: _inverted_dropout,
 }

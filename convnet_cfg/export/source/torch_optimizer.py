@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from convnet_cfg.export.source.frame import Step
 from convnet_cfg.export.source.text import INDENT, WIDTH, docstring
 from convnet_cfg.export.source.torch_program import Program
 from convnet_cfg.export.source.torch_text import remark
@@ -194,7 +195,7 @@ def _optimizer_words(made: Training) -> Iterator[str]:
 def _hooks(program: Program, made: Training) -> Iterator[str]:
     """Yield the lines that make the optimizer do more than its steps."""
     for step in program.frame.steps:
-        if isinstance(step.made, DropConnectDense):
+        if _forgets(step):
             yield _hook("pre", f"forgetting_dropped(model.{step.name})")
     if made.needs_zeros:
         yield _hook("pre", "give_zero_gradients")
@@ -205,6 +206,11 @@ def _hooks(program: Program, made: Training) -> Iterator[str]:
             yield _hook(BESIDE[kind].when, _decaying(kind, made))
     if made.limits:
         yield _hook("post", "lambda *_: hold_limits(model)")
+
+
+def _forgets(step: Step) -> bool:
+    """Return whether the weights that a layer drops lose velocity: its own, dropped for all cases."""
+    return isinstance(step.made, DropConnectDense) and not step.made.per_case and not step.kernels[0].shared
 
 
 def _hook(when: str, code: str) -> str:

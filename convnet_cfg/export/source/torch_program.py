@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -125,18 +126,8 @@ class Program:
 
     def read(self, operand: Operand) -> Value:
         """Return what a step or cost reads."""
-        value = self._formed(self.values[operand.source], operand)
+        value = formed(self.values[operand.source], operand)
         return value._replace(code=scaled(operand.factor, value.bracketed)) if operand.factor != 1 else value
-
-    def _formed(self, value: Value, operand: Operand) -> Value:
-        if operand.form is Form.IMAGE:
-            side, _, channels = operand.shape
-            code = _unflattened(value, (channels, side, side))
-            return Value(code, value.size, Image(channels, side))
-        if operand.form is Form.PIXELS:
-            pixels, channels = operand.shape
-            return Value(_unflattened(value, (channels, pixels)), value.size)
-        return value if operand.form is Form.AS_IS else Value(value.vector, value.size)
 
     def only(self, step: Step) -> Value:
         """Return what a step with one input reads."""
@@ -147,6 +138,23 @@ class Program:
         """Make a line of `forward` of a value; return it under the name that it has there."""
         self.lines.append(Line(name, value))
         return value._replace(code=name)
+
+
+def target_of(operand: Operand) -> Value:
+    """Return the data of a target, as they are given."""
+    return Value(operand.source, prod(operand.shape), operand.given)
+
+
+def formed(value: Value, operand: Operand) -> Value:
+    """Return a value in the form in which it is read."""
+    if operand.form is Form.IMAGE:
+        side, _, channels = operand.shape
+        code = _unflattened(value, (channels, side, side))
+        return Value(code, value.size, Image(channels, side))
+    if operand.form is Form.PIXELS:
+        pixels, channels = operand.shape
+        return Value(_unflattened(value, (channels, pixels)), value.size)
+    return value if operand.form is Form.AS_IS else Value(value.vector, value.size)
 
 
 def _unflattened(value: Value, shape: tuple[int, ...]) -> str:

@@ -19,6 +19,7 @@ from convnet_cfg.export.source.torch_class import (
     objective_function,
     objective_names,
     outputs_name,
+    target_names,
 )
 from convnet_cfg.export.source.torch_costs import objective_terms
 from convnet_cfg.export.source.torch_optimizer import epochs, functions
@@ -46,7 +47,7 @@ OF_MODULES = (
 # fmt: off
 OF_THE_FILE = (
     "WEIGHTS", "hold_limits", "load_weights", "make_optimizer", "model", "objective", "optimizer", "outputs",
-    "param_groups", "self", "set_learning_rates", "settings", "total",
+    "param_groups", "self", "set_learning_rates", "settings", "term", "total",
 )
 # fmt: on
 RESERVED = frozenset({*dir(builtins), *LIBRARY.definitions, *IMPORTS, *OF_MODULES, *OF_THE_FILE})
@@ -152,10 +153,11 @@ def _use(program: Program, title: str, trained: bool) -> Iterator[str]:
 def _training(program: Program, made: Training) -> Iterator[str]:
     """Yield the lines of a training."""
     inputs = ", ".join(step.name for step in program.frame.inputs)
-    targets = [target.name for target in program.frame.targets]
+    targets = target_names(program)
+    given = dict.fromkeys([*(step.name for step in program.frame.inputs), *targets])
     yield "model.train()"
     yield f"optimizer = make_optimizer(model{epochs(made)})"
-    yield f"for {', '.join([inputs, *targets])} in minibatches:"
+    yield f"for {', '.join(given)} in minibatches:"
     if made.changes:
         progress = f"progress{epochs(made)})  # progress: from 0 to 1"
         yield f"{INDENT}set_learning_rates(optimizer, model, {progress}"

@@ -52,9 +52,4 @@ def _code(program: Program, step: Step) -> str:
         code = program.only(step).code if step.operands else step.name
         part = f"{step.first}:{step.end or ''}"
         return f"{Value(code, 0).bracketed}.flatten(1)[:, {part}]" if step.first or step.end else code
-    if type(step.made) in EMITTERS:
-        return EMITTERS[type(step.made)](program, step)
-    neuron = step.layer.spec.neuron
-    words = f"neuron={neuron.text}" if neuron is not None else f"type={step.layer.type}"
-    program.refuse(step.layer, f"{words} has no translation to PyTorch")
-    return step.name
+    return EMITTERS[type(step.made)](program, step)

@@ -18,6 +18,7 @@ class Part(NamedTuple):
 
 
 SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+ ", ast.Sub: "- ", ast.Mult: "* ", ast.Div: "/ "}
+TERM = "term"  # the name of what is added to a name
 SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
 
 
@@ -26,9 +27,10 @@ def assignment(name: str, code: str, indent: str, comment: str = "") -> list[str
     parts = _parts(code) if len(f"{indent}{name} = {code}") > WIDTH else None
     if parts is None:
         return _statement(f"{name} = ", code, indent, comment)
+    part = parts.name or name
     return [
-        *assignment(name, parts.first, indent),
-        *assignment(name, parts.with_first(name), indent, comment),
+        *assignment(part, parts.first, indent),
+        *assignment(name, parts.with_first(part), indent, comment),
     ]
 
 
@@ -37,18 +39,28 @@ def returning(code: str, indent: str, comment: str = "", name: str = "total") ->
     parts = _parts(code) if len(f"{indent}return {code}") > WIDTH else None
     if parts is None:
         return _statement("return ", code, indent, comment)
+    part = parts.name or name
     return [
-        *assignment(name, parts.first, indent),
-        *returning(parts.with_first(name), indent, comment, name),
+        *assignment(part, parts.first, indent),
+        *returning(parts.with_first(part), indent, comment, name),
     ]
 
 
+def calling(code: str, indent: str) -> list[str]:
+    """Return the lines of a call whose value nobody uses."""
+    return _statement("", code, indent, "")
+
+
 class Halves(NamedTuple):
-    """A sum or product: what is reckoned first, and what stands before and behind it."""
+    """A sum or product: what is reckoned first, and what stands before and behind it.
+
+    What is reckoned first may need this `name`, as another stands before it.
+    """
 
     first: str
     before: str
     behind: str
+    name: str = ""
 
     def with_first(self, name: str) -> str:
         """Return the sum or product with a name for what was reckoned first."""
@@ -56,14 +68,24 @@ class Halves(NamedTuple):
 
 
 def _parts(code: str) -> Halves | None:
-    """Return the halves of a sum or product; None for anything else, or if half of it is a name."""
+    """Return the halves of a sum or product; None for anything else, or if half of it is a name.
+
+    What is added to a name is reckoned first, as a TERM, if it is a quotient.
+    """
     tree = ast.parse(code, mode="eval").body
-    if not isinstance(tree, ast.BinOp) or isinstance(tree.left, ast.Name):
+    if not isinstance(tree, ast.BinOp):
         return None
     left, right, sign = _source(code, tree.left), _source(code, tree.right), SIGNS[type(tree.op)]
+    if isinstance(tree.left, ast.Name):
+        return Halves(right, f"{left} {sign}", "", TERM) if _is_quotient(tree.right) else None
     if not isinstance(tree.left, ast.Constant):
         return Halves(left, "", f" {sign}{right}")
     return None if isinstance(tree.right, ast.Name) else Halves(right, f"{left} {sign}", "")
+
+
+def _is_quotient(tree: ast.expr) -> bool:
+    """Return whether something other than a name or number is divided, or multiplied."""
+    return isinstance(tree, ast.BinOp) and not isinstance(tree.left, ast.Name | ast.Constant)
 
 
 def _statement(before: str, code: str, indent: str, comment: str) -> list[str]:
@@ -92,6 +114,8 @@ def _expression(before: str, code: str, indent: str, behind: str = "") -> Iterat
         yield from _terms(code, indent, behind)
     elif isinstance(tree, ast.UnaryOp):
         yield from _expression(f"{before}-", _source(code, tree.operand), indent, behind)
+    elif isinstance(tree, ast.Call) and (inner := _before_method(tree, code)):
+        yield from _expression(before, inner, indent, f"{code[len(inner) :]}{behind}")
     elif isinstance(tree, ast.Call | ast.Dict | ast.List):
         start, parts, end = _bracket(tree, code)
         yield f"{indent}{before}{start}"
@@ -99,6 +123,12 @@ def _expression(before: str, code: str, indent: str, behind: str = "") -> Iterat
         yield f"{indent}{end}{behind}"
     else:
         yield f"{indent}{before}{code}{behind}"
+
+
+def _before_method(tree: ast.Call, code: str) -> str:
+    """Return the call whose value a method is called of; "" if it is none."""
+    below = tree.func.value if isinstance(tree.func, ast.Attribute) else None
+    return _source(code, below) if isinstance(below, ast.Call) else ""
 
 
 def _bracket(tree: ast.Call | ast.Dict | ast.List, code: str) -> tuple[str, list[Part], str]:

@@ -210,7 +210,7 @@ def _limits(program: Program, owned: Owned, rule: UpdateRule, path: str) -> Iter
         kind = "limit_norm" if limits.norm_only_shrinks else "set_norm"
         yield f"{kind}({path}, {limits.norm * rows!r}, dim={dim})"
     if limits.distributions:
-        program.refuse(owned.layer, f"type={owned.layer.type} has no translation to PyTorch")
+        yield f"make_distributions({path})"
 
 
 def _within_unit(owned: Owned) -> str:

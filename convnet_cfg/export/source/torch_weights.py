@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import numpy as np
 from keras import layers
 
 from convnet_cfg import nn
@@ -32,7 +33,11 @@ def _weighted(make: Make, of_kernel: Callable[[Step, int, Array], Array]) -> Emi
         for index, kernel in enumerate(step.kernels):
             name = _module_name(program, step, index)
             calls.append(make(program, step, index, name))
-            program.keep(kernel, Parameter(f"{name}.weight", partial(of_kernel, step, index)))
+            parameter = Parameter(f"{name}.weight", partial(of_kernel, step, index))
+            program.keep(kernel, parameter)
+            if kernel.shared and not _same_form(parameter, program.parameters[kernel.name], kernel):
+                message = f"it has {kernel.name} in another form, which cannot be shared in PyTorch"
+                program.refuse(step.layer, message)
         if step.bias is not None and _is_apart(step):
             calls.append(_bias_apart(program, step, step.bias))
         elif step.bias is not None:
@@ -41,6 +46,12 @@ def _weighted(make: Make, of_kernel: Callable[[Step, int, Array], Array]) -> Emi
         return " + ".join(calls)
 
     return emitter
+
+
+def _same_form(one: Parameter, other: Parameter, weight: Weight) -> bool:
+    """Return whether two layers have a matrix in one shape: others are of other groups or pixels."""
+    matrix = np.zeros(weight.owner.matrix.shape, np.float32)
+    return one.of_matrix(matrix).shape == other.of_matrix(matrix).shape
 
 
 def _module_name(program: Program, step: Step, index: int) -> str:
@@ -108,11 +119,10 @@ def _of_full(step: Step, index: int, matrix: Array) -> Array:
 
 def _partwise(program: Program, step: Step, index: int, name: str) -> str:
     operand, made = step.operands[index], step.made
-    _refuse_scale(program, step, index)
     numbers = [str(operand.shape[0]), str(made.parts * made.units), f"parts={made.parts}"]
     kind = "PartwiseLinear" if _has_bias(step, index) else "PartwiseProduct"
     module = program.module(name, f"{kind}({', '.join(numbers)})")
-    return f"{module}({program.read(operand).code})"
+    return _called(step, index, module, program.read(operand).code)
 
 
 def _of_parts(step: Step, index: int, matrix: Array) -> Array:
@@ -121,21 +131,18 @@ def _of_parts(step: Step, index: int, matrix: Array) -> Array:
 
 def _drop_connect(program: Program, step: Step, index: int, name: str) -> str:
     operand, made = step.operands[index], step.made
-    _refuse_scale(program, step, index)
-    if made.per_case:
-        program.refuse(step.layer, f"type={step.layer.type} has no translation to PyTorch")
-    numbers = f"{operand.shape[0]}, {made.units}, rate={made.rate!r}"
-    module = program.module(name, f"DropConnect({numbers})")
-    return f"{module}({program.read(operand).code})"
+    kind = "CaseDropConnect" if made.per_case else "DropConnect"
+    module = program.module(name, f"{kind}({operand.shape[0]}, {made.units}, rate={made.rate!r})")
+    return _called(step, index, module, program.read(operand).code)
 
 
-def _refuse_scale(program: Program, step: Step, index: int) -> None:
-    """Refuse weights that are shared at another rate, but where it is easily written."""
-    if step.kernels[index].gradient_scale != 1:
-        owner = step.kernels[index].name
-        program.refuse(
-            step.layer, f"weights shared from {owner} at another learning rate cannot be translated"
-        )
+def _called(step: Step, index: int, module: str, x: str) -> str:
+    """Return the call of a module, whose weight may be shared at another learning rate."""
+    scale = step.kernels[index].gradient_scale
+    if scale == 1:
+        return f"{module}({x})"
+    weight = f"with_gradient_scale({module}.weight, {scale!r})"
+    return f'torch.func.functional_call({module}, {{"weight": {weight}}}, {x})'
 
 
 def _drop_outputs(program: Program, step: Step) -> str:
@@ -151,11 +158,17 @@ def _convolution(program: Program, step: Step, index: int, name: str) -> str:
     image, options = _placed(program, step, index, name)
     numbers = [str(window.groups * window.depth), str(step.made.filters), f"kernel_size={window.size}"]
     made = f"nn.Conv2d({', '.join([*numbers, *options, *_without_bias(step, index)])})"
-    module, scale = program.module(name, made), step.kernels[index].gradient_scale
+    return _convolved(step, index, program.module(name, made), image, options)
+
+
+def _convolved(step: Step, index: int, module: str, image: str, options: list[str]) -> str:
+    """Return the call of a convolution, whose weight may be shared at another learning rate."""
+    scale = step.kernels[index].gradient_scale
     if scale == 1:
         return f"{module}({image})"
+    function = "F.conv1d" if len(step.operands[index].shape) == 2 else "F.conv2d"
     weight = f"with_gradient_scale({module}.weight, {scale!r})"
-    return f"F.conv2d({', '.join([image, weight, *_bias_of(step, index, module), *options])})"
+    return f"{function}({', '.join([image, weight, *_bias_of(step, index, module), *options])})"
 
 
 def _placed(program: Program, step: Step, index: int, name: str) -> tuple[str, list[str]]:
@@ -196,13 +209,12 @@ def _of_filters(step: Step, index: int, matrix: Array) -> Array:
 
 def _local(program: Program, step: Step, index: int, name: str) -> str:
     window, made = step.made.windows[index], step.made
-    _refuse_scale(program, step, index)
     image, options = _placed(program, step, index, name)
     sizes = [f"size={window.size}", f"side={made.output_side}"]
     numbers = [str(window.groups * window.depth), str(made.filters), *sizes, *options]
     kind = "LocallyConnected" if _has_bias(step, index) else "LocalProduct"
     module = program.module(name, f"{kind}({', '.join(numbers)})")
-    return f"{module}({image})"
+    return _called(step, index, module, image)
 
 
 def _of_places(step: Step, index: int, matrix: Array) -> Array:
@@ -214,12 +226,11 @@ def _of_places(step: Step, index: int, matrix: Array) -> Array:
 def _pixels(program: Program, step: Step, index: int, name: str) -> str:
     """A convolution with filters of one pixel; pixels that are no square image are a line of them."""
     (operand,), made = step.operands, step.made
-    _refuse_scale(program, step, index)
     kind = "nn.Conv2d" if len(operand.shape) == 3 else "nn.Conv1d"
     groups = [f"groups={made.groups}"] if made.groups > 1 else []
     numbers = [str(operand.shape[-1]), str(made.groups * made.units), "kernel_size=1", *groups]
     module = program.module(name, f"{kind}({', '.join(numbers)})")
-    call = f"{module}({program.read(operand).code})"
+    call = _convolved(step, index, module, program.read(operand).code, groups)
     return call if step.image else f"{call}.flatten(1)"
 
 
@@ -231,6 +242,7 @@ def _of_pixels(step: Step, index: int, matrix: Array) -> Array:
 _full = _weighted(_linear, _of_full)
 WEIGHTS: Mapping[type[layers.Layer], Emitter] = {
     nn.Dense: _full,
+    nn.ConditionalProbability: _full,
     nn.BlockDense: _weighted(_partwise, _of_parts),
     nn.DropoutDense: _drop_outputs,
     nn.DropConnectDense: _weighted(_drop_connect, _of_full),

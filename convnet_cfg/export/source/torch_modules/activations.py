@@ -19,3 +19,11 @@ def softrelu(x):
 def double_relu(x, a):
     """Return x - a * tanh(x / a)."""
     return x - a * torch.tanh(x / a)
+
+
+def step_down(x, bound):
+    """Return 0 below 0, and from there on the bound, which is not above 0; the derivative is 0.
+
+    It depends on x all the same: without any gradient, the weights below would not decay.
+    """
+    return torch.where(x < 0, 0 * x, 0 * x + bound)

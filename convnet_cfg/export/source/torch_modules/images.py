@@ -45,6 +45,81 @@ class BilinearResize(nn.Module):
         return self.matrix @ image @ self.matrix.mT
 
 
+class RandomScale(nn.Module):
+    """A random part of the image at a random scale in training; in tests all of it, resized.
+
+    In training all images of a minibatch are resized to `target` + s pixels, s = 0 ... side - int(side /
+    max_scale) with a probability proportional to (s + 1) ** 2, at a random scale between those of that size
+    and of one pixel more, and `target` pixels are cut out anywhere.
+    """
+
+    def __init__(self, max_scale, target):
+        super().__init__()
+        self.max_scale, self.target = max_scale, target
+
+    def forward(self, image):
+        """Return the resized image."""
+        side = image.shape[2]
+        if self.training:
+            return interpolated(image, *random_places(side, self.max_scale, self.target))
+        places = resized_places(torch.arange(self.target), side, self.target, self.max_scale)
+        return interpolated(image, places, places)
+
+
+class RandomScaleOrCentre(nn.Module):
+    """A random part of the image at a random scale in training; in tests its centre.
+
+    In training all images of a minibatch are resized to `target` + s pixels, s = 0 ... side - int(side /
+    max_scale) with a probability proportional to (s + 1) ** 2, at a random scale between those of that size
+    and of one pixel more, and `target` pixels are cut out anywhere.
+    """
+
+    def __init__(self, max_scale, target):
+        super().__init__()
+        self.max_scale, self.target = max_scale, target
+
+    def forward(self, image):
+        """Return the resized image, or its centre."""
+        side = image.shape[2]
+        if self.training:
+            return interpolated(image, *random_places(side, self.max_scale, self.target))
+        first = (side - self.target) // 2
+        return image[:, :, first : first + self.target, first : first + self.target]
+
+
+def random_places(side, max_scale, target):
+    """Return random rows and columns for an image of `side` pixels, `target` of each."""
+    which, between, *corner = torch.rand(4, dtype=torch.float64).tolist()
+    squares = torch.arange(1, side - int(side / max_scale) + 2, dtype=torch.float64).square()
+    larger = int((which >= squares.cumsum(0) / squares.sum()).sum())
+    size = target + larger
+    low = max(side / (size + 1), 1.0)
+    scale = low + between * (side / size - low)
+    for number in corner:
+        pixels = int(number * (larger + 1)) + torch.arange(target, dtype=torch.float64)
+        yield pixels if size == side else resized_places(pixels, side, size, scale)
+
+
+def resized_places(pixels, side, target, scale):
+    """Return where pixels of an image resized from `side` to `target` lie on it."""
+    places = pixels.double() * scale + (side - target * scale) / 2
+    return places.clamp(0, side - 1.01)
+
+
+def interpolated(image, rows, columns):
+    """Return an image at these rows and columns, which are fractions, linear between pixels."""
+    down, across = (between_pixels(places, image.shape[2]).to(image) for places in (rows, columns))
+    return down @ image @ across.mT
+
+
+def between_pixels(places, side):
+    """Return the shares that the `side` pixels of a line have in the values at these places."""
+    first = places.long().clamp(max=side - 2)
+    shares = torch.zeros(len(places), side, dtype=torch.float64)
+    shares.scatter_(1, first[:, None], (1 - places + first)[:, None])
+    return shares.scatter_(1, first[:, None] + 1, (places - first)[:, None])
+
+
 def mix_colours(image, matrix):
     """Return matrix @ the colour of each pixel."""
     return torch.einsum("ij,njrc->nirc", image.new_tensor(matrix), image)

@@ -108,6 +108,50 @@ class DropConnect(nn.Linear):
         return F.linear(x, self.weight_kept * self.weight, self.bias_kept * self.bias)
 
 
+class CaseDropConnect(nn.Linear):
+    """A linear layer that drops each weight and bias with probability `rate` in training.
+
+    Each case has a choice of its own. Tests multiply the output by 1 - rate.
+    """
+
+    def __init__(self, inputs, outputs, rate):
+        super().__init__(inputs, outputs)
+        self.rate = rate
+
+    def forward(self, x):
+        """Return the sums, with or without some weights."""
+        if not self.training:
+            return (1 - self.rate) * super().forward(x)
+        weight, bias = (self.masked(parameter, len(x)) for parameter in (self.weight, self.bias))
+        return torch.einsum("noi,ni->no", weight, x) + bias
+
+    def masked(self, parameter, cases):
+        """Return a parameter for each of so many cases, with zeros where it is dropped."""
+        kept = parameter.new_empty(cases, *parameter.shape).bernoulli_(1 - self.rate)
+        return kept * parameter
+
+
 def with_gradient_scale(weight, factor):
     """Return the weight; what this use of it adds to its gradient is multiplied by `factor`."""
     return weight.detach() + factor * (weight - weight.detach())
+
+
+@torch.no_grad()
+def set_values(weight, rows):
+    """Give a weight these numbers."""
+    weight.copy_(torch.tensor(rows))
+
+
+@torch.no_grad()
+def draw_distributions(weight):
+    """Give a weight random numbers from 0 to 1, those of each output divided by their sum."""
+    weight.uniform_()
+    weight.div_(weight.sum(1, keepdim=True))
+
+
+@torch.no_grad()
+def make_distributions(weight):
+    """Set negative weights to 0, and divide those of each output by their sum, if they have one."""
+    weight.clamp_(min=0)
+    total = weight.sum(1, keepdim=True)
+    weight.div_(total.where(total > 0, 1))
