@@ -24,6 +24,7 @@ from convnet_cfg.language.layer_types import DataSpec
 from convnet_cfg.language.network import Owned
 from convnet_cfg.language.params import CostParams
 from convnet_cfg.language.schedules import Progress
+from convnet_cfg.language.weight_types import ConvSpec
 from convnet_cfg.model.assembly import Connections
 
 CASES = 3
@@ -285,12 +286,15 @@ def updated(case: Case, owned: Owned, weight: np.ndarray, gradient: np.ndarray) 
     decay = max(rule.weight_decay, 0.0)
     gradient_given, weight, gradient = gradient, weight.astype(float), gradient.astype(float)
     velocity = np.zeros_like(weight)
-    for step in range(STEPS):
-        if (step + 1) % period_of(case, owned):
-            continue
-        rate = rule.schedule.rate(Progress(step / TOTAL_STEPS, EPOCHS))
-        pull = gradient + decay * weight if kind in ("cuda-convnet", "l2") else gradient
-        velocity = rule.momentum * velocity - rate * pull
+    period = period_of(case, owned)
+    rates = [rule.schedule.rate(Progress(step / TOTAL_STEPS, EPOCHS)) for step in range(STEPS)]
+    for step in range(period - 1, STEPS, period):
+        rate = rates[step]
+        # A matrix gathers e G, other than of a convolution; a convolution and a bias gather G.
+        own = owned.input is not None and not isinstance(owned.layer.spec, ConvSpec)
+        moved = np.mean(rates[step + 1 - period : step + 1]) if own else rate
+        pull = rate * decay * weight if kind in ("cuda-convnet", "l2") else 0.0
+        velocity = rule.momentum * velocity - moved * gradient - pull
         share = SHARES.get(kind, lambda *numbers: 0.0)(decay, rate, rule.learning_rate, rule.momentum)
         weight = weight + velocity - share * (weight + velocity if kind == "after-step" else weight)
         if limit is not None:

@@ -30,8 +30,10 @@ from convnet_cfg.language import Network
 LIMIT = 400  # MB
 TOLERANCE = 1e-5
 PRECISE = 1e-9  # in double precision
-IN_A_PROCESS = 300_000_000  # bytes of networks that one process runs
+IN_A_PROCESS = 1_200_000_000  # bytes of networks that one process runs
 KINDS = ("output", "cost", "gradient", "stepped")
+SINGLE = dict.fromkeys(KINDS, TOLERANCE)
+DOUBLE = dict.fromkeys(KINDS, PRECISE) | {"stepped": 1e-7}  # rates that change are single precision always
 HERE = Path(__file__).parent
 
 
@@ -147,7 +149,7 @@ def judge(networks: Sequence[tuple[Network, list[str]]], to: str, limit: int) ->
             cases.append(case)
     with tempfile.TemporaryDirectory(prefix="convnet-translations-") as place:
         for found in compare(cases, Path(place)):
-            verdict = verdicts[found.name]._replace(comparison=found, problem=problem_of(found, TOLERANCE))
+            verdict = verdicts[found.name]._replace(comparison=found, problem=problem_of(found, SINGLE))
             differs = verdict.problem and not found.failed
             yield again(verdict, cases, Path(place)) if differs else verdict
 
@@ -156,15 +158,15 @@ def again(verdict: Verdict, cases: Sequence[Case], folder: Path) -> Verdict:
     """Return what becomes of a network in double precision, where rounding cannot be what differs."""
     (case,) = (case for case in cases if case.name == verdict.names[0])
     (found,) = compare([case], folder, "float64")
-    problem = problem_of(found, PRECISE)
+    problem = problem_of(found, DOUBLE)
     return verdict._replace(rounded="" if problem else verdict.problem, problem=problem)
 
 
-def problem_of(found: Comparison, tolerance: float) -> str:
-    """Return what is wrong with what a translation computes."""
+def problem_of(found: Comparison, tolerances: Mapping[str, float]) -> str:
+    """Return what is wrong with what a translation computes; `tolerances` are those of each kind of array."""
     if found.failed:
         return found.failed.strip().splitlines()[-1]
-    wrong = [f"{kind} {found.worst(kind):.1e}" for kind in KINDS if not found.worst(kind) <= tolerance]
+    wrong = [f"{kind} {found.worst(kind):.1e}" for kind in KINDS if not found.worst(kind) <= tolerances[kind]]
     return ", ".join(wrong)
 
 

@@ -60,6 +60,11 @@ class Schedule:
         (rounded,) = struct.unpack("f", struct.pack("f", progress.fraction))
         return self.type.rate(self.base, progress._replace(fraction=rounded), *self.values)
 
+    @property
+    def begins_at_base(self) -> bool:
+        """Whether the rate at the start is the base rate: it is not with steps of which there is only one."""
+        return self.rate(Progress(0.0)) == self.base
+
     def with_base(self, base: float) -> Schedule:
         """Return the same shape from another base rate."""
         return Schedule(base, self.name, self.type, self.values)

@@ -73,7 +73,7 @@ def parameter_groups(built: BuiltNetwork, decay: str) -> list[Group]:
                 decay=(rule.decay or decay) if owned.input is not None or rule.weight_decay else "none",
                 name=owned.name,
                 period=built.network.period(owned.layer, rule),
-                gathers_moves=owned.input is not None and not isinstance(owned.layer.spec, ConvSpec),
+                gathers_moves=gathers_moves(owned),
                 velocity_mask=_velocity_mask(built, owned),
                 constraint=constraint(owned),
             )
@@ -84,6 +84,11 @@ def parameter_groups(built: BuiltNetwork, decay: str) -> list[Group]:
 def _velocity_mask(built: BuiltNetwork, owned: Owned) -> keras.Variable | None:
     """Return which weights are kept: dropped ones lose their momentum (spec: forks.md section 3)."""
     return getattr(built.layers[owned.layer.name], "kernel_mask", None) if owned.input is not None else None
+
+
+def gathers_moves(owned: Owned) -> bool:
+    """Return whether what is gathered over several minibatches is e G, not G (spec: params.md section 5)."""
+    return owned.input is not None and not isinstance(owned.layer.spec, ConvSpec)
 
 
 def constraint(owned: Owned) -> keras.constraints.Constraint | None:

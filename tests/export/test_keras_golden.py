@@ -92,27 +92,30 @@ def test_translations_compute_what_the_original_did(tmp_path):
     assert not wrong, wrong
 
 
-WHOLE = 1 << 20  # minibatches of a training, of which the progress says how many are done
+# The minibatches of a training, of which the progress says how many are done: with periods, the very number.
+WHOLE = {"v2_update_period": 10}
+ANY = 1 << 20
+TRACES = ["update_convnet_a", "v2_update_self_shared", "v2_update_convnet", "v2_update_period"]
 
 
-@pytest.mark.parametrize("name", ["update_convnet_a", "v2_update_self_shared", "v2_update_convnet"])
-def test_shared_matrices_follow_the_original_minibatch_by_minibatch(name):
-    """At rates of their own, at that of the owner, and at rates that change."""
+@pytest.mark.parametrize("name", TRACES)
+def test_trainings_follow_the_original_minibatch_by_minibatch(name):
+    """Shared matrices at rates of their own and at that of the owner; rates that change; periods."""
     golden = GoldenNetwork(name, images=True)
     shapes = [array.shape[1:] for array in golden.data]
     case = make_case(name, golden.network, shapes, connections=golden.connections())
     found = {"__name__": "translated", "__file__": "translated.py"}
     exec(compile(case.source.text, "translated.py", "exec"), found)
     model = found["build_model"]()
-    progress = golden.arrays.get("progress", np.zeros(0))
-    optimizer = found["make_optimizer"](model, **({"total_steps": WHOLE} if progress.any() else {}))
+    progress, whole = golden.arrays.get("progress", np.zeros(0)), WHOLE.get(name, ANY)
+    optimizer = found["make_optimizer"](model, **({"total_steps": whole} if progress.any() else {}))
     states = {"W{index}": model.trainable_variables, "Winc{index}": optimizer.velocities}
     for kind, variables in states.items():
         for variable, array in compared(golden, case, 0, kind, model, variables):
             variable.assign(array)
     for step in range(len(golden.arrays["cost_train"])):
         if progress.any():
-            optimizer.iterations.assign(round(progress[step] * WHOLE))
+            optimizer.iterations.assign(round(progress[step] * whole))
         images, labels = (
             array[step * golden.entry["cases"] :][: golden.entry["cases"]] for array in golden.data
         )
@@ -126,11 +129,15 @@ def test_shared_matrices_follow_the_original_minibatch_by_minibatch(name):
 
 
 def compared(golden, case, step, kernel, model, variables):
-    """Yield weights or velocities that are trained, each with what the original had after a step."""
+    """Yield weights or velocities that are trained, each with what the original had after a step.
+
+    Between two updates of a matrix the original's velocity has what is gathered too.
+    """
     by_path = {weight.path: each for weight, each in zip(model.trainable_variables, variables, strict=True)}
     bias = kernel.replace("W", "B").replace("{index}", "")
     for owned in golden.network.owned():
-        if step == 0 or owned.matrix.rule.learning_rate > 0:
+        due = not kernel.startswith("Winc") or step % case.source.frame.minibatches(owned) == 0
+        if due and (step == 0 or owned.matrix.rule.learning_rate > 0):
             name = array_name(owned, f"step{step}_{{layer}}_{kernel}", f"step{step}_{{layer}}_{bias}")
             array = layout_of(golden.built, owned).to_kernel(golden.arrays[name])
             yield by_path[case.source.paths[owned.name]], array

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from torch_translations import assert_well_written
 
 from benchmarks.translation_cases import make_case
 from benchmarks.translations import PRECISE, compare
-from convnet_cfg.export.source.keras_layers.schedules import step_of
+from convnet_cfg.errors import ConfigError
+from convnet_cfg.export.source.keras_layers.schedules import smoothed_steps, step_of
+from convnet_cfg.export.source.keras_source import scope_of
 from convnet_cfg.export.source.shapes import data_shapes
 from convnet_cfg.language import Reading, build_network, read_pair
 from convnet_cfg.optim import DECAYS
@@ -314,6 +317,51 @@ def test_rates_in_epochs_are_a_function_of_the_epochs(tmp_path):
     optimizer = found["TableSGD"](total_steps=8, epochs=2)
     config = found["TableSGD"].from_config(optimizer.get_config()).get_config()
     assert (config["total_steps"], config["epochs"]) == (8, 2)
+
+
+def test_gradients_of_matrices_count_at_the_rates_of_their_own_minibatches(tmp_path):
+    """But not those of convolutions and biases, nor where the rate does not change."""
+    rate = "linear[base=0.1;tgtFactor=4]"
+    lines = f"""
+    a conv inputs=data {SQUARE} sumWidth=1 epsW={rate} updatePeriod=2
+    b fc inputs=a outputs=8 epsW={rate} epsB={rate} updatePeriod=2
+    c fc inputs=b outputs=8 epsW=0.1 updatePeriod=2
+    """
+    case = translated(tmp_path, "periods", "v2", lines)
+    assert 'AT_OWN_RATES = {\n    "b/kernel",\n}\n' in case.source.text
+    assert_agreement([case], tmp_path, 1e-7)  # rates are single precision
+
+
+def test_a_bound_below_zero_leaves_zeros_below_zero(tmp_path):
+    """brelu[a] is 0 below 0 and then a where x is above a (spec: neurons.md)."""
+    lines = """
+    a fc inputs=data outputs=8 neuron=brelu[-0.5] epsW=0.1
+    c fc inputs=a outputs=8 epsW=0.1
+    """
+    assert_agreement([translated(tmp_path, "brelu", "v1", lines)], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"), [("a b", "a_b"), ("größe", "gr__e"), ("_x", "net_x"), ("18pct-v2.1", "18pct-v2.1")]
+)
+def test_a_model_has_a_name_of_which_tensorflow_makes_a_scope(title, name):
+    assert scope_of(title) == name
+    with tf.name_scope(scope_of(title)):
+        pass
+
+
+def test_a_decay_that_divides_by_a_rate_that_never_is_is_refused(tmp_path):
+    lines = "c fc inputs=data outputs=8 epsW=dexp[base=0.1;tgtFactor=4;numSteps=1] decay=decoupled-schedule\n"
+    with pytest.raises(ConfigError, match="c.*divides by the base rate"):
+        translated(tmp_path, "steps", "v2", lines)
+
+
+@pytest.mark.parametrize(
+    ("progress", "rate"), [(0.3, 1), (0.4, 1 / 4), (0.55, 1 / 2), (0.9, 1 / 8), (0.9000001, 1 / 16)]
+)
+def test_half_a_step_back_ends_where_single_precision_is_above_nine_tenths(progress, rate):
+    """Three steps, each a quarter of the one before; the nearest number of single precision is below 0.9."""
+    assert float(smoothed_steps(1.0, 16.0, 3)(np.float32(progress))) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(

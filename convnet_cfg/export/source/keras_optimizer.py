@@ -18,6 +18,7 @@ class OptimizerText:
     def __init__(self, training: Training) -> None:
         self.training = training
         self.gathers = any(training.periods())
+        self.own_rates = any(map(training.at_own_rates, training.weights))
         self.limits = any(training.limits())
         self.frozen = not all(map(training.active, training.weights))
         self.decays = training.decay != "none"
@@ -74,6 +75,8 @@ class OptimizerText:
         if self.gathers:
             yield "self.periods = [PERIODS.get(variable.path, 1) for variable in variables]"
             yield 'self.gathered = self.add_optimizer_variables(variables, "gathered")'
+        if self.own_rates:
+            yield "self.at_own_rates = [variable.path in AT_OWN_RATES for variable in variables]"
         if self.masks:
             yield "self.masks = [self.dropped.get(variable.path, 1.0) for variable in variables]"
         if self.limits:
@@ -114,9 +117,13 @@ class OptimizerText:
 
     def _gather(self) -> Iterator[str]:
         yield "gathered, period = self.gathered[index], self.periods[index]"
-        yield "gradient = gathered + gradient / period"
+        if self.own_rates:
+            yield "factor = rate if self.at_own_rates[index] else 1.0"
+        yield f"gradient = gathered + {'factor * ' if self.own_rates else ''}gradient / period"
         yield "due = (self.iterations + 1) % period == 0"
         yield "self.assign(gathered, ops.where(due, 0.0, gradient))"
+        if self.own_rates:
+            yield "gradient = gradient / factor"
 
     def _assign(self, new: str) -> Iterator[str]:
         share = SHARES.get(self.training.decay)

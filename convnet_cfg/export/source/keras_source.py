@@ -262,7 +262,7 @@ class _Writer:
         inputs = next(iter(variables.values())) if len(variables) == 1 else _dictionary(variables)
         outputs = _dictionary({output.name: output.name for output in self.frame.outputs})
         kind = "Network" if counted(self.frame) else "keras.Model"
-        model = Call(kind, (inputs, outputs, f"name={text(self.title)}"))
+        model = Call(kind, (inputs, outputs, f"name={text(scope_of(self.title))}"))
         yield from lines(model, INDENT, "return ")
 
     def _chosen(self, name: str) -> Iterator[str]:
@@ -339,6 +339,14 @@ class _Writer:
 
 
 LENGTHS = {"total_steps": "100_000", "epochs": "100"}  # of a training, for an example
+
+
+def scope_of(title: str) -> str:
+    """Return a title as a name of a model, of which TensorFlow makes a scope."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", title)
+    return name if name[:1].isalnum() else f"net{name}"
+
+
 PASSES = (
     "In cuda-convnet2 layers on fewer devices than others took each minibatch in parts, and could be updated "
     "after each of them; here they take it as a whole."

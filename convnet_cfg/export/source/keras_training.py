@@ -11,7 +11,7 @@ from convnet_cfg.export.source.frame import Frame, Weight
 from convnet_cfg.export.source.keras_emit import number, text
 from convnet_cfg.export.source.text import INDENT, WIDTH, docstring
 from convnet_cfg.language.schedules import Schedule
-from convnet_cfg.model import constraint
+from convnet_cfg.model import constraint, gathers_moves
 from convnet_cfg.optim import DECAYS
 
 
@@ -122,6 +122,8 @@ class Training:
             if self.active(weight) and schedule.name not in RATES:
                 message = f"the schedule {schedule.name} cannot be translated"
                 problems.append(Problem(layer.place, layer.name, message))
+            elif problem := self.frame.first_rate_problem(weight.owner, self.kind(weight)):
+                problems.append(problem)
         if problems:
             raise ConfigError(problems)
 
@@ -144,6 +146,11 @@ class Training:
     def period(self, weight: Weight) -> int:
         """Return how many minibatches make one update."""
         return self.frame.minibatches(weight.owner)
+
+    def at_own_rates(self, weight: Weight) -> bool:
+        """Return whether the gradients of an update count with the rates of their minibatches."""
+        changes = self.active(weight) and self.rule(weight).schedule.type is not None
+        return changes and self.period(weight) > 1 and gathers_moves(weight.owner)
 
     # -- tables
 
@@ -211,4 +218,9 @@ class Training:
             yield "# how many minibatches make an update, by their mean gradient; 1 where nothing is said"
             yield "PERIODS = {"
             yield from (f"{INDENT}{text(path)}: {period}," for path, period in found.items() if period > 1)
+            yield "}"
+        if own := [self.paths[weight.name] for weight in self.weights if self.at_own_rates(weight)]:
+            yield "# of these each gradient counts with the learning rate of its own minibatch"
+            yield "AT_OWN_RATES = {"
+            yield from (f"{INDENT}{text(path)}," for path in own)
             yield "}"

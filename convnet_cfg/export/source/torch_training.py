@@ -13,7 +13,8 @@ from convnet_cfg.language.network import Owned, column_rows
 from convnet_cfg.language.params import UpdateRule
 from convnet_cfg.language.schedules import Schedule
 from convnet_cfg.language.v2_types import BlockSpec
-from convnet_cfg.language.weight_types import ConvSpec, FilterSpec, LocalSpec
+from convnet_cfg.language.weight_types import FilterSpec, LocalSpec
+from convnet_cfg.model import gathers_moves
 
 COUPLED = "weight_decay"
 IN_EPOCHS = "texp"  # the schedule that is one of epochs, not of the share of the training that is done
@@ -135,6 +136,8 @@ def _setting(
     program: Program, made: Training, owned: Owned, rule: UpdateRule, decay: str, counts: bool
 ) -> Setting:
     kind = rule.decay or decay
+    if problem := program.frame.first_rate_problem(owned, kind):
+        program.problems.append(problem)
     taken = max(rule.weight_decay, 0.0) if kind != "none" else 0.0
     period = program.frame.minibatches(owned)
     return Setting(
@@ -150,9 +153,8 @@ def _setting(
 
 
 def _gathers_at_rates(owned: Owned, schedule: Schedule) -> bool:
-    """Return whether gradients are gathered times the rate of each minibatch (as model/ has it)."""
-    kernel = owned.input is not None and not isinstance(owned.layer.spec, ConvSpec)
-    return kernel and schedule.type is not None
+    """Return whether gradients count with the rates of their minibatches, and these may differ."""
+    return gathers_moves(owned) and schedule.type is not None
 
 
 def _when_due(setting: Setting, limits: list[str]) -> list[str]:

@@ -38,7 +38,7 @@ class BoundedReLU(layers.Layer):
 
     def call(self, x):
         """Return the function of each value."""
-        return ops.where(x < self.bound, ops.relu(x), self.bound)
+        return ops.where((x < 0) | (x < self.bound), ops.relu(x), self.bound)
 
 
 def absolute(x):

@@ -34,7 +34,9 @@ def smoothed_steps(base, factor, count):
 
     def rate(progress):
         step = step_of(progress, count)
-        late = (progress > (step + 0.5) / count) & (step > 0) & (progress > 0.2) & (progress < 0.9)
+        middles = ops.convert_to_tensor([rounded_down((i + 0.5) / count) for i in range(count)], "float32")
+        within = (progress > rounded_down(0.2)) & (progress <= rounded_down(0.9))
+        late = (progress > ops.take(middles, ops.cast(step, "int32"))) & (step > 0) & within
         return base * factor ** (-(step - 0.5 * ops.cast(late, step.dtype)) / (count - 1))
 
     return rate
