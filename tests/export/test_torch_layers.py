@@ -81,6 +81,15 @@ def autoencoder():
     return CONV + image + classified("conv") + COST.format("probs") + difference
 
 
+def shared_in_another_form():
+    """Return a network of layers with one matrix, whose input is an image to the first one, then a vector."""
+    layers = weighted("image", "conv", "data", "channels=3", "filters=3", FILTERS)
+    for name, inputs, source in (("a", "image", ""), ("b", "a", "a"), ("c", "b", ""), ("d", "image", "c")):
+        keys = [f"weightSource={source}"] if source else []
+        layers += weighted(name, "fc", inputs, "outputs=192", *keys)
+    return layers + classified("c,d") + COST.format("probs")
+
+
 CONV = weighted("conv", "conv", "data", "channels=3", "filters=16", FILTERS)
 LOCAL = (FILTERS, "channels=16", "filters=16")
 GROUPS = (FILTERS, "channels=16", "filters=8", "groups=2")
@@ -103,6 +112,7 @@ NETWORKS = {
     "identity": ("cysu", remixed("identity")),
     "matrix": ("cysu", remixed(MATRIX)),
     "shared blocks": ("v2", BLOCKS.replace("[top]", f"{TWICE}[top]").replace("inputs=b\n", "inputs=twice\n")),
+    "shared image and vector": ("v1", shared_in_another_form()),
     "shared local": ("v1", shared("local", *LOCAL, below=CONV, inputs="conv")),
     "shared groups": ("v1", shared("local", *GROUPS, below=CONV, inputs="conv")),
     "shared pixels": ("nin", shared("cccp", "channels=1", "in_nodes=3", "out_nodes=3")),
