@@ -32,7 +32,7 @@ def first_rate_problem(owned: Owned, kind: str) -> Problem | None:
 def gathers_at_rates(frame: Frame, owned: Owned) -> bool:
     """Return whether the gradients of an update count with the rates of their minibatches, which differ."""
     rule = rule_of(owned)
-    changes = rule.learning_rate > 0 and rule.schedule.type is not None
+    changes = rule.learning_rate > 0 and rule.schedule.name != "const"
     return changes and frame.minibatches(owned) > 1 and gathers_moves(owned)
 
 
