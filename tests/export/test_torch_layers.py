@@ -281,6 +281,5 @@ def test_random_distributions_sum_to_one(drawn):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_they_are_well_written(cases, tmp_path):
     assert_well_written({name: case.source.text for name, case in cases.items()}, tmp_path)

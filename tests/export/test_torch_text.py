@@ -55,6 +55,23 @@ def test_a_method_of_a_long_call_is_behind_its_bracket():
     ]
 
 
+def test_a_sum_that_is_a_factor_keeps_its_brackets():
+    assert assignment("y", f"torch.tanh(2.0 * ({A} + {B} + {C}))", INDENT) == [
+        f"{INDENT}y = torch.tanh(",
+        f"{INDENT}    2.0",
+        f"{INDENT}    * (",
+        f"{INDENT}        {A}",
+        f"{INDENT}        + {B}",
+        f"{INDENT}        + {C}",
+        f"{INDENT}    )",
+        f"{INDENT})",
+    ]
+
+
+def test_a_sum_that_is_subtracted_keeps_its_brackets():
+    assert assignment("y", f"{A} - ({B} + x)", INDENT) == [f"{INDENT}y = {A}", f"{INDENT}y = y - ({B} + x)"]
+
+
 def test_a_call_by_itself_is_laid_out():
     assert calling(f"f({A}, {B}, size=3)", INDENT) == [
         f"{INDENT}f(",

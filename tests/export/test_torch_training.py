@@ -251,7 +251,8 @@ def test_periods_are_a_column_of_the_table(case):
 
 def test_rates_of_their_own_count_only_where_they_differ(case):
     """A period of filters, or a rate that stays, needs no more than the mean of the gradients."""
-    for given in ({"flat": "updatePeriod=4"}, {"rate": LINEAR, "filters": "updatePeriod=4"}):
+    constant = {"rate": "const[base=0.1]", "flat": "updatePeriod=4"}
+    for given in ({"flat": "updatePeriod=4"}, constant, {"rate": LINEAR, "filters": "updatePeriod=4"}):
         assert "own_rates" not in case("net", **given).source.text
     found = lines(case("net", LINEAR, "updatePeriod=4"))
     assert "(model.flat.weight, linear(0.2, 5.0), 0.9, 0.3, 4, True)," in found

@@ -154,18 +154,6 @@ class Frame:
         used = [weight for step in self.steps for weight in (*step.kernels, step.bias) if weight is not None]
         return tuple(weight for weight in used if not weight.shared)
 
-    def first_rate_problem(self, owned: Owned, kind: str) -> Problem | None:
-        """Return what is wrong if a decay divides by a base rate at which the training does not begin.
-
-        The files take the rate at the start for the base rate.
-        """
-        rule = owned.matrix.rule
-        assert rule is not None
-        if kind != "decoupled-schedule" or rule.learning_rate <= 0 or rule.schedule.begins_at_base:
-            return None
-        message = f"decay={kind} divides by the base rate, which a schedule with a single step never has"
-        return Problem(owned.layer.place, owned.layer.name, message)
-
     def minibatches(self, owned: Owned) -> int:
         """Return how many minibatches make one update of a weight, where each is taken in one part."""
         assert owned.matrix.rule is not None

@@ -40,6 +40,8 @@ class OptimizerText:
         yield f"{INDENT}def build(self, variables):"
         yield from _indented(self._build(), 2)
         yield ""
+        if self.training.needs_zeros():
+            yield from _indented(self._apply())
         yield f"{INDENT}def update_step(self, gradient, variable, learning_rate):"
         yield from _indented(self._update(), 2)
         if self.training.scheduled:
@@ -82,6 +84,16 @@ class OptimizerText:
         if self.limits:
             yield "self.limits = [LIMITS.get(variable.path) for variable in variables]"
 
+    def _apply(self) -> Iterator[str]:
+        yield "def apply(self, grads, trainable_variables=None):"
+        words = "Make a step; variables without gradient, as no cost depends on them, decay all the same."
+        yield from docstring(words, INDENT)
+        yield f"{INDENT}variables = trainable_variables or self._trainable_variables"
+        yield f"{INDENT}pairs = zip(variables, grads, strict=True)"
+        yield f"{INDENT}grads = [ops.zeros_like(each) if grad is None else grad for each, grad in pairs]"
+        yield f"{INDENT}super().apply(grads, trainable_variables)"
+        yield ""
+
     def _update(self) -> Iterator[str]:
         yield '"""Make the step of one variable."""'
         yield "index = self._get_variable_index(variable)"
@@ -123,7 +135,7 @@ class OptimizerText:
         yield "due = (self.iterations + 1) % period == 0"
         yield "self.assign(gathered, ops.where(due, 0.0, gradient))"
         if self.own_rates:
-            yield "gradient = gradient / factor"
+            yield "gradient = ops.divide_no_nan(gradient, factor)"
 
     def _assign(self, new: str) -> Iterator[str]:
         share = SHARES.get(self.training.decay)

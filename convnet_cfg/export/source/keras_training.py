@@ -10,8 +10,16 @@ from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.export.source.frame import Frame, Weight
 from convnet_cfg.export.source.keras_emit import number, text
 from convnet_cfg.export.source.text import INDENT, WIDTH, docstring
+from convnet_cfg.export.source.updates import (
+    BY_EPOCHS,
+    first_rate_problem,
+    gathers_at_rates,
+    reached_by_costs,
+    rule_of,
+)
+from convnet_cfg.language.params import UpdateRule
 from convnet_cfg.language.schedules import Schedule
-from convnet_cfg.model import constraint, gathers_moves
+from convnet_cfg.model import constraint
 from convnet_cfg.optim import DECAYS
 
 
@@ -38,7 +46,6 @@ def _stepped_by_epochs(base: str, tau: float, steps_per_epoch: int) -> str:
     return f"exponential_steps({base}, {number(tau * steps)}, {count})"
 
 
-BY_EPOCHS = "texp"  # the schedule that depends on the epochs of the whole training
 RATES: Mapping[str, Callable[..., str]] = {
     "const": lambda base: f"constant({base})",
     "linear": lambda base, factor: f"linear({base}, {number(factor)})",
@@ -122,20 +129,18 @@ class Training:
             if self.active(weight) and schedule.name not in RATES:
                 message = f"the schedule {schedule.name} cannot be translated"
                 problems.append(Problem(layer.place, layer.name, message))
-            elif problem := self.frame.first_rate_problem(weight.owner, self.kind(weight)):
+            elif problem := first_rate_problem(weight.owner, self.kind(weight)):
                 problems.append(problem)
         if problems:
             raise ConfigError(problems)
 
-    def rule(self, weight: Weight) -> Any:
+    def rule(self, weight: Weight) -> UpdateRule:
         """Return the rule of update of a weight."""
-        rule = weight.owner.matrix.rule
-        assert rule is not None
-        return rule
+        return rule_of(weight.owner)
 
     def active(self, weight: Weight) -> bool:
         """Return whether a weight is trained at all."""
-        return bool(self.rule(weight).learning_rate > 0)
+        return self.rule(weight).learning_rate > 0
 
     def kind(self, weight: Weight) -> str:
         """Return the kind of decay of a weight, `none` if it does not decay."""
@@ -144,13 +149,18 @@ class Training:
         return rule.decay or self.default if decays else "none"
 
     def period(self, weight: Weight) -> int:
-        """Return how many minibatches make one update."""
-        return self.frame.minibatches(weight.owner)
+        """Return how many minibatches make one update of a weight that is trained."""
+        return self.frame.minibatches(weight.owner) if self.active(weight) else 1
 
     def at_own_rates(self, weight: Weight) -> bool:
         """Return whether the gradients of an update count with the rates of their minibatches."""
-        changes = self.active(weight) and self.rule(weight).schedule.type is not None
-        return changes and self.period(weight) > 1 and gathers_moves(weight.owner)
+        return gathers_at_rates(self.frame, weight.owner)
+
+    def needs_zeros(self) -> bool:
+        """Return whether a variable changes though no cost depends on it, and so it has no gradient."""
+        reached = reached_by_costs(self.frame)
+        alone = [weight for weight in self.weights if self.active(weight) and weight.name not in reached]
+        return any(self.kind(weight) != "none" or constraint(weight.owner) is not None for weight in alone)
 
     # -- tables
 

@@ -79,7 +79,7 @@ def _parts(code: str) -> Halves | None:
     if isinstance(tree.left, ast.Name):
         return Halves(right, f"{left} {sign}", "", TERM) if _is_quotient(tree.right) else None
     if not isinstance(tree.left, ast.Constant):
-        return Halves(left, "", f" {sign}{right}")
+        return Halves(left, "", f" {sign}{_behind_sign(code, tree)}")
     return None if isinstance(tree.right, ast.Name) else Halves(right, f"{left} {sign}", "")
 
 
@@ -107,9 +107,13 @@ def _expression(before: str, code: str, indent: str, behind: str = "") -> Iterat
     tree = ast.parse(code, mode="eval").body
     if len(indent + before + code + behind) <= WIDTH:
         yield f"{indent}{before}{code}{behind}"
+    elif isinstance(tree, ast.BinOp) and tree.col_offset:  # it is in brackets
+        yield f"{indent}{before}("
+        yield from _terms(code[1:-1], indent + INDENT)
+        yield f"{indent}){behind}"
     elif isinstance(tree, ast.BinOp) and isinstance(tree.left, ast.Name | ast.Constant):
         left = f"{_source(code, tree.left)} {SIGNS[type(tree.op)]}"
-        yield from _expression(f"{before}{left}", _source(code, tree.right), indent, behind)
+        yield from _expression(f"{before}{left}", _behind_sign(code, tree), indent, behind)
     elif isinstance(tree, ast.BinOp):
         yield from _terms(code, indent, behind)
     elif isinstance(tree, ast.UnaryOp):
@@ -150,6 +154,15 @@ def _source(code: str, tree: ast.expr) -> str:
     return ast.get_source_segment(code, tree) or ""
 
 
+def _behind_sign(code: str, tree: ast.BinOp) -> str:
+    """Return the second operand, in its brackets if it needs them there."""
+    right = _source(code, tree.right)
+    if not isinstance(tree.right, ast.BinOp):
+        return right
+    is_product = isinstance(tree.op, SUMS) and isinstance(tree.right.op, PRODUCTS)
+    return right if is_product else f"({right})"
+
+
 def _items(code: str, trees: Sequence[ast.expr]) -> list[Part]:
     return [Part("", _source(code, tree)) for tree in trees]
 
@@ -177,9 +190,11 @@ def _terms(code: str, indent: str, behind: str = "") -> Iterator[str]:
     kinds = SUMS if isinstance(tree.op, SUMS) else PRODUCTS
     terms: list[Part] = []
     while isinstance(tree, ast.BinOp) and isinstance(tree.op, kinds):
-        terms.insert(0, Part(SIGNS[type(tree.op)], _source(code, tree.right)))
+        terms.insert(0, Part(SIGNS[type(tree.op)], _behind_sign(code, tree)))
         tree = tree.left
-    *others, last = [Part("", _source(code, tree)), *terms]
+    first = _source(code, tree)
+    first = f"({first})" if kinds is PRODUCTS and isinstance(tree, ast.BinOp) else first
+    *others, last = [Part("", first), *terms]
     for sign, term in others:
         yield from _expression(sign, term, indent)
     yield from _expression(last.before, last.code, indent, behind)

@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from convnet_cfg.export.source.frame import Frame
 from convnet_cfg.export.source.text import INDENT
 from convnet_cfg.export.source.torch_program import Program
+from convnet_cfg.export.source.updates import (
+    BY_EPOCHS,
+    first_rate_problem,
+    gathers_at_rates,
+    reached_by_costs,
+    rule_of,
+)
 from convnet_cfg.language.network import Owned, column_rows
 from convnet_cfg.language.params import UpdateRule
 from convnet_cfg.language.schedules import Schedule
 from convnet_cfg.language.v2_types import BlockSpec
 from convnet_cfg.language.weight_types import FilterSpec, LocalSpec
-from convnet_cfg.model import gathers_moves
 
 COUPLED = "weight_decay"
-IN_EPOCHS = "texp"  # the schedule that is one of epochs, not of the share of the training that is done
 
 
 class Hook(NamedTuple):
@@ -102,15 +106,14 @@ class Training:
 def training(program: Program, decay: str) -> Training:
     """Return how a program is trained; `decay` is the kind for weights whose layer names none."""
     owned = [each for each in program.frame.network.owned() if each.matrix.rule is not None]
-    schedules = [each.matrix.rule.schedule for each in owned if each.matrix.rule]
+    schedules = [rule_of(each).schedule for each in owned if rule_of(each).learning_rate > 0]
     made = Training(
         changes=any(schedule.type for schedule in schedules),
-        in_epochs=any(schedule.name == IN_EPOCHS and schedule.base > 0 for schedule in schedules),
+        in_epochs=any(schedule.name == BY_EPOCHS for schedule in schedules),
     )
-    counted = _counted(program.frame)
+    counted = reached_by_costs(program.frame)
     for each in owned:
-        rule, path = each.matrix.rule, program.parameters[each.name].path
-        assert rule is not None
+        rule, path = rule_of(each), program.parameters[each.name].path
         if rule.learning_rate <= 0:
             made.frozen.append(path)
             continue
@@ -119,42 +122,22 @@ def training(program: Program, decay: str) -> Training:
     return made
 
 
-def _counted(frame: Frame) -> set[str]:
-    """Return the names of the weights and biases that the objective depends on."""
-    sources = {output.name: output.operand.source for output in frame.outputs}
-    inputs = [name for cost in frame.costs if cost.coefficient for name in cost.inputs]
-    reached = {sources[name] for name in inputs if name in sources}
-    found = set()
-    for step in reversed(frame.steps):
-        if step.name in reached:
-            reached |= {operand.source for operand in step.operands}
-            found |= {weight.name for weight in (*step.kernels, step.bias) if weight is not None}
-    return found
-
-
 def _setting(
     program: Program, made: Training, owned: Owned, rule: UpdateRule, decay: str, counts: bool
 ) -> Setting:
-    kind = rule.decay or decay
-    if problem := program.frame.first_rate_problem(owned, kind):
+    kind = (rule.decay or decay) if rule.weight_decay > 0 else "none"
+    if problem := first_rate_problem(owned, kind):
         program.problems.append(problem)
-    taken = max(rule.weight_decay, 0.0) if kind != "none" else 0.0
-    period = program.frame.minibatches(owned)
     return Setting(
         path=program.parameters[owned.name].path,
         rate=_rate(program, owned, rule.schedule, made.changes),
         momentum=rule.momentum,
-        decay=taken,
-        kind=kind if taken and kind in BESIDE else COUPLED,
-        period=period,
-        own_rates=period > 1 and _gathers_at_rates(owned, rule.schedule),
+        decay=rule.weight_decay if kind != "none" else 0.0,
+        kind=kind if kind in BESIDE else COUPLED,
+        period=program.frame.minibatches(owned),
+        own_rates=gathers_at_rates(program.frame, owned),
         counts=counts,
     )
-
-
-def _gathers_at_rates(owned: Owned, schedule: Schedule) -> bool:
-    """Return whether gradients count with the rates of their minibatches, and these may differ."""
-    return gathers_moves(owned) and schedule.type is not None
 
 
 def _when_due(setting: Setting, limits: list[str]) -> list[str]:
@@ -182,7 +165,7 @@ SCHEDULES: Mapping[str, Callable[..., str]] = {
     "exp": lambda base, factor: f"exponential({base!r}, {factor!r})",
     "dexp": _stepwise("steps"),
     "jdexp": _stepwise("smoothed_steps"),
-    IN_EPOCHS: lambda base, tau, count: f"epoch_steps({base!r}, {tau!r}, {max(count, 1)}, epochs)",
+    BY_EPOCHS: lambda base, tau, count: f"epoch_steps({base!r}, {tau!r}, {max(count, 1)}, epochs)",
 }
 
 
