@@ -107,7 +107,7 @@ def _discrete(base: float, now: Progress, target_factor: float, steps: int) -> f
 
 
 def _smoothed(base: float, now: Progress, target_factor: float, steps: int) -> float:
-    """As `dexp`, with half a step down in the second half of each step."""
+    """As `dexp`, with half a step back in the second half of each step."""
     rate = _discrete(base, now, target_factor, steps)
     if steps <= 1:
         return rate

@@ -153,7 +153,7 @@ def files(lines):
     """Return the two files of a network."""
     layers, params = [], []
     for name, kind, *words in map(str.split, filter(str.strip, lines.splitlines())):
-        keys = dict(word.split("=", 1) for word in words)
+        keys = dict(word.replace("~", " ").split("=", 1) for word in words)
         if "epsW" in keys:
             usual = {"initW": "0.1", "momW": "0.5", "wc": "0.01"}
             matrices = keys["epsW"].count(",") + 1
@@ -330,6 +330,18 @@ def test_gradients_of_matrices_count_at_the_rates_of_their_own_minibatches(tmp_p
     case = translated(tmp_path, "periods", "v2", lines)
     assert 'AT_OWN_RATES = {\n    "b/kernel",\n}\n' in case.source.text
     assert_agreement([case], tmp_path, 1e-7)  # rates are single precision
+
+
+def test_a_matrix_begins_with_the_numbers_of_the_file(tmp_path):
+    matrix = np.diag([0.8, 0.7, 0.9, 1.0]) + np.outer([0.125, 0.0625, 0.0, 0.03125], [1, 0, 1, 0])
+    lines = f"""
+    a fc inputs=data outputs=4 epsW=0.1
+    c condprob inputs=a outputs=4 epsW=0.1 initW={";".join("~".join(map(str, row)) for row in matrix)}
+    """
+    case = translated(tmp_path, "matrix", "cysu", lines)
+    assert_well_written({"matrix": case.source.text}, tmp_path)
+    (kernel,) = (v for v in imported(case.source.text)["build_model"]().weights if v.path == "c/kernel")
+    np.testing.assert_allclose(kernel, matrix, rtol=1e-6)
 
 
 def test_a_bound_below_zero_leaves_zeros_below_zero(tmp_path):

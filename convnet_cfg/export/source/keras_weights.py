@@ -192,21 +192,22 @@ def _transition(part: Part) -> Call:
         (
             str(part.kernel.shape[1]),
             "use_bias=False",
-            f"kernel_initializer={_first_matrix(part)}",
+            _first_matrix(part),
             part.options()[-1],
         ),
         part.operand,
     )
 
 
-def _first_matrix(part: Part) -> str:
+def _first_matrix(part: Part) -> Expression:
+    """Return the argument that says how the matrix begins."""
     spec = part.step.layer.spec
     assert isinstance(spec, TransitionSpec)
     if spec.initial == "identity":
-        return "keras.initializers.Identity()"
+        return "kernel_initializer=keras.initializers.Identity()"
     if spec.initial == "random":
-        return "random_distributions"
-    return f"Constant({[list(row) for row in spec.initial]})"
+        return "kernel_initializer=random_distributions"
+    return Call("kernel_initializer=rows", tuple(str(list(row)) for row in spec.initial))
 
 
 def _pixels(part: Part) -> Call:

@@ -9,6 +9,11 @@ def normal(deviation):
     return keras.initializers.RandomNormal(stddev=deviation)
 
 
+def rows(*numbers):
+    """Return an initializer of a matrix with these rows."""
+    return keras.initializers.Constant(numbers)
+
+
 def random_distributions(shape, dtype=None):
     """Return columns of random numbers that sum to 1."""
     drawn = keras.random.uniform(shape, dtype=dtype)

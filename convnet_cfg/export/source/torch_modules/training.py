@@ -20,7 +20,7 @@ class VelocitySGD(torch.optim.Optimizer):
         """Update all parameters."""
         for group in self.param_groups:
             for weight in group["params"]:
-                if weight.grad is None:  # no cost depends on it
+                if weight.grad is None:  # it is not updated now
                     continue
                 velocity = self.state[weight].setdefault("velocity", torch.zeros_like(weight))
                 gradient = weight.grad + group["weight_decay"] * weight
@@ -73,7 +73,7 @@ def steps(base, factor, count):
 
 
 def smoothed_steps(base, factor, count):
-    """Return `steps` with half a step up in the second half of each step, from 0.2 to 0.9 of the training."""
+    """Return `steps` with half a step back in the second half of each step, from 0.2 to 0.9 of all."""
 
     def rate(progress):
         step = step_of(progress, count)
@@ -90,7 +90,8 @@ def epoch_steps(base, tau, count, epochs):
 
 def step_of(progress, count):
     """Return the smallest i with progress <= (i + 1) / count."""
-    return next(step for step in range(count) if progress <= (step + 1) / count)
+    start = max(math.ceil(progress * count) - 2, 0)  # not before it, whatever the rounding
+    return next(step for step in range(start, count) if progress <= (step + 1) / count)
 
 
 # -- updates after several minibatches
