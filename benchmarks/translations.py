@@ -151,13 +151,17 @@ def judge(networks: Sequence[tuple[Network, list[str]]], to: str, limit: int) ->
         for found in compare(cases, Path(place)):
             verdict = verdicts[found.name]._replace(comparison=found, problem=problem_of(found, SINGLE))
             differs = verdict.problem and not found.failed
-            yield again(verdict, cases, Path(place)) if differs else verdict
+            yield again(verdict, cases) if differs else verdict
 
 
-def again(verdict: Verdict, cases: Sequence[Case], folder: Path) -> Verdict:
-    """Return what becomes of a network in double precision, where rounding cannot be what differs."""
+def again(verdict: Verdict, cases: Sequence[Case]) -> Verdict:
+    """Return what becomes of a network in double precision, where rounding cannot be what differs.
+
+    It has a folder of its own, as the others of its process go on meanwhile.
+    """
     (case,) = (case for case in cases if case.name == verdict.names[0])
-    (found,) = compare([case], folder, "float64")
+    with tempfile.TemporaryDirectory(prefix="convnet-translations-") as place:
+        (found,) = compare([case], Path(place), "float64")
     problem = problem_of(found, DOUBLE)
     return verdict._replace(rounded="" if problem else verdict.problem, problem=problem)
 
