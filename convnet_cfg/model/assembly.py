@@ -128,6 +128,7 @@ class Builder:
             self.number, self.generators = number, 0
             self._maker(layer)(self, layer)
             self._add_dropout(layer)
+        self.outputs = self.outputs or self._unread()
         model = keras.Model(self.inputs, self.outputs)
         return BuiltNetwork(
             network=self.network,
@@ -141,6 +142,11 @@ class Builder:
             kernel_images=self.kernel_images,
             connections=self.connections,
         )
+
+    def _unread(self) -> dict[str, Any]:
+        """Return what no layer reads: the outputs of a network without costs, which one dialect allows."""
+        read = {source.name for layer in self.network.layers for source in layer.inputs}
+        return {name: value.tensor for name, value in self.values.items() if name not in read}
 
     def _maker(self, layer: Layer) -> Maker:
         """Return the maker of a type, or of the type that it is derived from."""

@@ -84,6 +84,8 @@ def read_network(layers: Path, params: Path, form: DataForm, options: Options) -
         problems.append(
             Problem(Place(str(layers), 1), None, "no layer has weights: there is nothing to train")
         )
+    if not network.costs:
+        problems.append(Problem(Place(str(layers), 1), None, "there is no cost: nothing is to be minimized"))
     if problems:
         raise ConfigError(problems)
     return network

@@ -24,6 +24,8 @@ from tiny_runs import (
 )
 
 from convnet_cfg.errors import CheckpointError, ConfigError, DivergedError
+from convnet_cfg.language import Reading, load_network
+from convnet_cfg.model import build
 from convnet_cfg.training.checkpoints import write_checkpoint
 from convnet_cfg.training.observer import Observer
 from convnet_cfg.training.setup import begin, prepare
@@ -93,6 +95,19 @@ def test_nothing_to_train(tmp_path, data):
     write_pair(tmp_path, layers, "[cost]\ncoeff=1\n")
     with pytest.raises(ConfigError, match=r"net.cfg:1:1: no layer has weights: there is nothing to train"):
         prepare(tmp_path / "net.cfg", tmp_path / "net.params.cfg", flat_options(data))
+
+
+def test_nothing_to_minimize(tmp_path, data):
+    """In one dialect a layer may be read by none; then the last layers are the outputs."""
+    layers = "[data]\ntype=data\ndataIdx=0\n[fc]\ntype=fc\ninputs=data\noutputs=3\ninitW=1\n"
+    write_pair(tmp_path, layers, "[fc]\nepsW=0.1\nepsB=0.1\nmomW=0\nmomB=0\nwc=0\n")
+    files, reading = (tmp_path / "net.cfg", tmp_path / "net.params.cfg"), Reading(dialect="zhaofang0627")
+    with pytest.raises(ConfigError, match=r"net.cfg:1:1: there is no cost: nothing is to be minimized"):
+        prepare(*files, flat_options(data, dialect="zhaofang0627"))
+    built = build(load_network(*files, data_dims=[4], reading=reading), [(4,)])
+    made = built.model([np.eye(4, dtype=np.float32)])
+    assert set(made) == {"fc"}
+    np.testing.assert_array_equal(made["fc"], built.variables["fc/kernel"])
 
 
 @pytest.mark.parametrize(("dropped", "trains"), [("0.9", True), ("0.95", False), ("1", False)])
