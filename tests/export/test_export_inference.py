@@ -78,9 +78,10 @@ def test_shared_weights_become_copies(tmp_path):
     np.testing.assert_array_equal(*kernels)
     assert inference.plain_model.get_config()
     images = np.random.default_rng(0).normal(size=(3, 4, 4, 3)).astype(np.float32)
-    variables = built.variables
-    x = images.reshape(3, -1).astype(np.float64) @ np.asarray(variables["fc48/kernel"], np.float64)
-    x = x @ np.asarray(variables["fc48/kernel"], np.float64) @ np.asarray(variables["fc5/kernel"], np.float64)
+    kernel, last = (np.asarray(built.variables[f"{name}/kernel"], np.float64) for name in ("fc48", "fc5"))
+    # rows of the matrix are (channel, row, column), also where it reads a vector
+    matrix = kernel.reshape(4, 4, 3, 48).transpose(2, 0, 1, 3).reshape(48, 48)
+    x = images.transpose(0, 3, 1, 2).reshape(3, -1).astype(np.float64) @ matrix @ matrix @ last
     powers = np.exp(x - x.max(1, keepdims=True))  # all biases are 0
     found = np.asarray(inference.plain_model(images, training=False))
     np.testing.assert_allclose(found, powers / powers.sum(1, keepdims=True), rtol=1e-4, atol=1e-6)
