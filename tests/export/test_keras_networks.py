@@ -319,6 +319,7 @@ def test_rates_in_epochs_are_a_function_of_the_epochs(tmp_path):
     assert (config["total_steps"], config["epochs"]) == (8, 2)
 
 
+@pytest.mark.slow
 def test_gradients_of_matrices_count_at_the_rates_of_their_own_minibatches(tmp_path):
     """But not those of convolutions and biases, nor where the rate does not change."""
     rate = "linear[base=0.1;tgtFactor=4]"
@@ -344,6 +345,7 @@ def test_a_matrix_begins_with_the_numbers_of_the_file(tmp_path):
     np.testing.assert_allclose(kernel, matrix, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_bound_below_zero_leaves_zeros_below_zero(tmp_path):
     """brelu[a] is 0 below 0 and then a where x is above a (spec: neurons.md)."""
     lines = """

@@ -11,6 +11,8 @@ from optim_reference import COMBINATIONS, WAYS, any_step, combination_id, differ
 
 from convnet_cfg.optim import DECAYS, RULES, Group, GroupedOptimizer
 
+pytestmark = pytest.mark.slow
+
 STEPS = 50
 # Without shrinking: an example takes seconds.
 FEW = {"deadline": None, "phases": [Phase.reuse, Phase.generate]}

@@ -9,6 +9,8 @@ from optim_reference import COMBINATIONS, any_step, combination_id, difference, 
 
 from convnet_cfg.optim import Group, GroupedOptimizer, fused
 
+pytestmark = pytest.mark.slow
+
 STEPS = 12
 FORTY = len(COMBINATIONS)
 

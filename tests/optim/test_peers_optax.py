@@ -10,6 +10,8 @@ import pytest
 from optim_reference import COMBINATIONS, combination_id
 from peer_cases import STARTS, assert_same, ours
 
+pytestmark = pytest.mark.slow
+
 if find_spec("optax") is None:
     pytest.skip("compares with optax: pip install optax", allow_module_level=True)
 

@@ -13,6 +13,8 @@ from peer_cases import STARTS, assert_same, ours
 
 from convnet_cfg.optim import DECAYS
 
+pytestmark = pytest.mark.slow
+
 if find_spec("torch") is None:
     pytest.skip("compares with PyTorch: pip install torch", allow_module_level=True)
 
