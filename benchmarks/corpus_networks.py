@@ -105,13 +105,9 @@ def _build_symbolically(network: Network) -> None:
     """Put the model together without memory for its weights."""
     import keras
 
-    from convnet_cfg.model import InitFunctions
-    from convnet_cfg.model.assembly import Builder
-    from convnet_cfg.model.makers import MAKERS
+    from convnet_cfg.model import assemble
 
-    shapes = [(dim,) for dim in network.data_dims]
-    with keras.StatelessScope(initialize_variables=False):
-        Builder(network, shapes, MAKERS, 0, "float32", InitFunctions(), None).build()
+    assemble(network, [(dim,) for dim in network.data_dims])
     keras.backend.clear_session()
 
 

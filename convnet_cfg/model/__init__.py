@@ -20,7 +20,15 @@ from convnet_cfg.model.initial import InitFunctions, initial_values
 from convnet_cfg.model.makers import MAKERS
 from convnet_cfg.optim import Group, GroupedOptimizer
 
-__all__ = ["BuiltNetwork", "Cost", "InitFunctions", "Value", "build", "parameter_groups"]
+__all__ = ["BuiltNetwork", "Cost", "InitFunctions", "Value", "assemble", "build", "parameter_groups"]
+
+
+def assemble(
+    network: Network, data_shapes: Sequence[Shape], connections: Connections | None = None
+) -> BuiltNetwork:
+    """Put a network together as `build` does, but without memory for its weights, and without optimizer."""
+    with keras.StatelessScope(initialize_variables=False):
+        return Builder(network, data_shapes, MAKERS, 0, "float32", InitFunctions(), connections).build()
 
 
 def build(

@@ -205,10 +205,6 @@ class Builder:
         planes = self.reshape((channels, image.side, image.side), self.as_vector(value))
         return Value(keras.layers.Permute((2, 3, 1), dtype=self.dtype)(planes), image)
 
-    def vector(self, value: Value) -> Value:
-        """Return a value as a vector in the original's order."""
-        return Value(self.as_vector(value), None)
-
     def as_vector(self, value: Value) -> Any:
         """Return a value as a vector in the original's order."""
         if value.image is None:

@@ -19,7 +19,7 @@ from convnet_cfg.language import Network
 from convnet_cfg.language.declaring import definition_keys
 from convnet_cfg.language.editing import Changes, edited
 from convnet_cfg.language.kinds import SourceRef
-from convnet_cfg.language.layout import output_side
+from convnet_cfg.language.layout import Images, layout_of, output_side
 from convnet_cfg.language.network import Layer, Owned
 from convnet_cfg.language.spec import count, key_names
 from convnet_cfg.language.weight_types import ConvSpec, WeightSpec
@@ -30,7 +30,7 @@ from convnet_cfg.training.checkpoints import (
     write_checkpoint,
 )
 from convnet_cfg.training.position import Position
-from convnet_cfg.training.record import read_file, record_new_files
+from convnet_cfg.training.record import DataForm, read_file, record_new_files
 from convnet_cfg.training.run_directory import KEPT, LAYERS, LOG, PARAMS, branch_of
 from convnet_cfg.training.setup import modules_of
 from convnet_cfg.training.trained import read_run
@@ -78,7 +78,8 @@ def transform(path: Path, wishes: Wishes) -> Transformed:
         for file, content in zip(new, files, strict=True):
             file.write_bytes(content)
         changed = read_network(*new, form, options)
-    made, position = changed_arrays(network, changed, arrays), Position(*counters["position"])
+        images = _images(network, form), _images(changed, form)
+    made, position = changed_arrays(network, changed, arrays, images), Position(*counters["position"])
     branch = branch_of(run, *files, (LOG, *KEPT))
     with branch.lock.released_on_failure():
         write_checkpoint(checkpoint_path(branch.path, position), made, counters)
@@ -201,24 +202,38 @@ def _source_text(source: SourceRef | None) -> str:
 # -- weights
 
 
+def _images(network: Network, form: DataForm) -> Images:
+    """Return what inputs of fully connected layers are to us, on which the order of their weights depends."""
+    from convnet_cfg.model import assemble
+
+    return assemble(network, form.shapes).kernel_images
+
+
 def changed_arrays(
-    before: Network, after: Network, arrays: Mapping[str, np.ndarray]
+    before: Network, after: Network, arrays: Mapping[str, np.ndarray], images: tuple[Images, Images]
 ) -> dict[str, np.ndarray]:
     """Return the arrays of a checkpoint for a network that was made of another one.
 
     What stays as it is keeps everything; the rest gets the weights that it had, and velocities of zero.
+    `images` are those of both networks (language/layout.py).
     """
     owners = {(owned.layer.name, owned.input): owned.name for owned in before.owned()}
     names = set(owners.values())
     found = {name: array for name, array in arrays.items() if not {name, name.rpartition("/")[0]} & names}
     for owned in after.owned():
         old = before[owned.layer.name]
-        name = owners[_owner(old, owned.input)]
+        layer, number = _owner(old, owned.input)
+        name = owners[layer, number]
         if name == owned.name and not _is_spread(old, owned):
             found |= {each: arrays[each] for each in arrays if name in (each, each.rpartition("/")[0])}
+            continue
+        if _is_spread(old, owned):
+            found[owned.name] = _spread(arrays[name], owned)
         else:
-            found[owned.name] = _spread(arrays[name], old, owned)
-            found[owned.name + VELOCITY] = np.zeros_like(found[owned.name])
+            # The owner's input may be an image to us where that of this layer is a vector.
+            matrix = layout_of(before[layer], number, images[0]).to_matrix(arrays[name])
+            found[owned.name] = layout_of(owned.layer, owned.input, images[1]).to_kernel(matrix)
+        found[owned.name + VELOCITY] = np.zeros_like(found[owned.name])
     return found
 
 
@@ -237,9 +252,7 @@ def _is_spread(old: Layer, owned: Owned) -> bool:
     return owned.input is not None or old.spec.shared_biases
 
 
-def _spread(array: np.ndarray, old: Layer, owned: Owned) -> np.ndarray:
-    """Return filters, or their biases, once for each place if the layer became local."""
-    if not _is_spread(old, owned):
-        return array.copy()
+def _spread(array: np.ndarray, owned: Owned) -> np.ndarray:
+    """Return filters, or their biases, once for each place."""
     side = output_side(owned.layer)
     return np.ascontiguousarray(np.broadcast_to(array, (side, side, *array.shape)))

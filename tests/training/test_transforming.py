@@ -140,6 +140,29 @@ def test_matrices_of_their_own(run):
     assert network["fc10"].matrices[1].rule.learning_rate == 0.002
 
 
+FULL = "[{name}]\ntype=fc\ninputs={inputs}\noutputs={outputs}\ninitW=0.05\n{more}\n"
+IN_TWO_FORMS = f"""{INPUTS}
+{CONV.format(name="conv1", inputs="data", channels=3, more="")}
+{FULL.format(name="image", inputs="conv1", outputs=256, more="")}
+{FULL.format(name="vector", inputs="image", outputs=256, more="weightSource=image")}
+{FULL.format(name="fc10", inputs="vector", outputs=10, more="")}
+{COST}"""
+
+
+def test_a_matrix_of_its_own_has_the_order_of_its_input(tmp_path):
+    """Its owner reads an image: rows are (row, column, channel) there, (channel, row, column) here."""
+    rates = "".join(f"[{name}]\n{RATES}" for name in ("conv1", "image", "vector", "fc10"))
+    tiny_runs.write_pair(tmp_path, IN_TWO_FORMS, f"{rates}[logprob]\ncoeff=1\n")
+    data = tiny_runs.write_data(tmp_path / "data")
+    run = tiny_runs.train(tiny_runs.start(tmp_path, tiny_runs.flat_options(data, epochs=1, seed=3)))
+    found = made(run, unshared=["vector"])
+    kernel = tiny_runs.arrays(run)["image/kernel"].reshape(8, 8, 4, 256)
+    wanted = kernel.transpose(2, 0, 1, 3).reshape(256, 256)
+    assert np.array_equal(tiny_runs.arrays(found.path)["vector/kernel"], wanted)
+    for name, values in costs_of(run).items():
+        assert costs_of(found.path)[name] == pytest.approx(values, rel=1e-5)
+
+
 def test_the_files_change_no_more_than_they_must(run):
     found = made(run, ["conv1"], ["conv4"])
     expected = LAYERS.replace("type=conv\ninputs=data", "type=local\ninputs=data")

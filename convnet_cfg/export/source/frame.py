@@ -15,8 +15,6 @@ from enum import StrEnum
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-import keras
-
 from convnet_cfg.errors import ConfigError, Problem
 from convnet_cfg.language.alexnet_types import HalfSpec
 from convnet_cfg.language.dialect import EXTENSIONS
@@ -26,9 +24,8 @@ from convnet_cfg.language.layer_types import DataSpec, Image, LayerSpec, NormSpe
 from convnet_cfg.language.network import Layer, Network, Owned
 from convnet_cfg.language.own_types import OwnCostSpec, OwnSpec
 from convnet_cfg.language.v2_types import DropoutSpec, InvertedDropoutSpec
-from convnet_cfg.model import BuiltNetwork, Cost, InitFunctions
-from convnet_cfg.model.assembly import Builder, Connections, Shape, Value
-from convnet_cfg.model.makers import MAKERS
+from convnet_cfg.model import BuiltNetwork, Cost, assemble
+from convnet_cfg.model.assembly import Connections, Shape, Value
 from convnet_cfg.nn.weighted import Weighted, as_list
 
 NEED_PARAMS: tuple[type[LayerSpec], ...] = (NormSpec, DropoutSpec, InvertedDropoutSpec, HalfSpec, SubsetSpec)
@@ -179,9 +176,7 @@ def make_frame(
     """
     if problems := list(refused(network, trained)):
         raise ConfigError(problems)
-    with keras.StatelessScope(initialize_variables=False):
-        builder = Builder(network, shapes, MAKERS, 0, "float32", InitFunctions(), connections)
-        return _Framer(network, builder.build(), shapes, reserved).frame()
+    return _Framer(network, assemble(network, shapes, connections), shapes, reserved).frame()
 
 
 def refused(network: Network, trained: bool) -> Iterator[Problem]:

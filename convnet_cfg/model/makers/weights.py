@@ -17,6 +17,7 @@ from convnet_cfg.language.fork_types import (
     PixelSpec,
     TransitionSpec,
 )
+from convnet_cfg.language.kinds import SourceRef
 from convnet_cfg.language.layer_types import Image, LayerSpec
 from convnet_cfg.language.network import Layer
 from convnet_cfg.language.v2_types import BlockSpec
@@ -54,11 +55,17 @@ def _flattened(builder: Builder, layer: Layer) -> list[Any]:
     for index, matrix in enumerate(layer.matrices):
         value = builder.value(layer, index)
         if matrix.source is not None:
-            image = builder.kernel_images.get((matrix.source.layer, matrix.source.number))
-            value = builder.image(layer, image.channels, index) if image else builder.vector(value)
+            value = _like(builder, layer, index, matrix.source)
         builder.kernel_images[layer.name, index] = value.image
         vectors.append(builder.reshape((value.image.size,), value.tensor) if value.image else value.tensor)
     return vectors
+
+
+def _like(builder: Builder, layer: Layer, index: int, source: SourceRef) -> Value:
+    """Return an input in the form of that whose matrix it takes."""
+    if image := builder.kernel_images.get((source.layer, source.number)):
+        return builder.image(layer, image.channels, index)
+    return Value(builder.as_vector(builder.value(layer, index)), None)
 
 
 def _drop_fixed_number(builder: Builder, layer: Layer, rate: float) -> None:
